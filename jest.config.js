@@ -1,0 +1,15 @@
+export default {
+  testEnvironment: "node",
+  extensionsToTreatAsEsm: [".ts"],
+  moduleNameMapper: { "^(\\.{1,2}/.*)\\.js$": "$1" },
+  testMatch: ["<rootDir>/{packages,apps}/*/{src,test}/**/*.test.ts", "<rootDir>/examples/**/*.test.ts"],
+  testTimeout: 60_000,
+  maxWorkers: 2,
+  transform: {
+    "^.+\\.ts$": [
+      "@swc/jest",
+      { jsc: { target: "esnext", parser: { syntax: "typescript" } }, module: { type: "es6" }, sourceMaps: "inline" },
+    ],
+  },
+  reporters: ["default", "<rootDir>/scripts/jest-summary.cjs"],
+};
