@@ -1,0 +1,111 @@
+import type { AttemptStatus } from "./attempt.js";
+import type { FailureFacts } from "./events.js";
+import type { InputFileStatus } from "./input-file.js";
+import { unreachable } from "./machine.js";
+import { planSteps } from "./plan-steps.js";
+import type { RetryPolicy } from "./retry.js";
+import type { RunMove, RunStatus } from "./run.js";
+import type { RunStepMove, RunStepStatus } from "./run-step.js";
+
+/** How many attempts of a step may be lost before the step fails. Separate from the user's retries. Source: guarantee G11. */
+export const MAX_ATTEMPTS_LOST = 3;
+
+export interface AttemptFacts {
+  readonly id: string;
+  readonly no: number;
+  readonly status: AttemptStatus;
+  /** True once a stop was asked for. */
+  readonly stopping: boolean;
+  readonly failure: FailureFacts | null;
+}
+
+export interface StepFacts {
+  readonly key: string;
+  readonly deps: readonly string[];
+  readonly status: RunStepStatus;
+  readonly retry: RetryPolicy;
+  /** When the next attempt is due, while the step waits for one. */
+  readonly nextAttemptAt: Date | null;
+  /** In the order of their numbers. */
+  readonly attempts: readonly AttemptFacts[];
+  /** The transaction that the step belongs to, if any. */
+  readonly transaction?: string | null;
+  /** True for the step that undoes its transaction; it runs only after a failure. */
+  readonly rollback?: boolean;
+}
+
+export interface RunFacts {
+  readonly id: string;
+  readonly status: RunStatus;
+  readonly cancelRequested: boolean;
+  readonly inputs: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly status: InputFileStatus;
+    readonly error: string | null;
+  }[];
+  /** In the order of the snapshot. */
+  readonly steps: readonly StepFacts[];
+}
+
+/** What to do next for a run. */
+export type Action =
+  | { readonly do: "moveRun"; readonly move: RunMove; readonly failure: FailureFacts | null }
+  | { readonly do: "moveStep"; readonly stepKey: string; readonly move: RunStepMove }
+  /** Opens attempt `no` of a step, as soon as there is room; a PENDING step moves to RUNNING with it. */
+  | { readonly do: "startAttempt"; readonly stepKey: string; readonly no: number }
+  /** Notes when the next attempt of a RUNNING step is due. */
+  | { readonly do: "waitForRetry"; readonly stepKey: string; readonly until: Date }
+  | { readonly do: "stopAttempt"; readonly stepKey: string; readonly attemptId: string }
+  | { readonly do: "fetchInput"; readonly fileId: string };
+
+export interface PlanLimits {
+  readonly maxAttemptsLost: number;
+}
+
+/** What to do next for a run. The same facts always give the same actions, and facts that need nothing give none. */
+export function planRun(
+  run: RunFacts,
+  now: Date,
+  limits: PlanLimits = { maxAttemptsLost: MAX_ATTEMPTS_LOST },
+): Action[] {
+  switch (run.status) {
+    case "PENDING_INPUTS":
+      return planInputs(run);
+    case "RUNNING":
+      return planSteps(run, now, limits);
+    case "SUCCEEDED":
+    case "FAILED":
+    case "CANCELED":
+      return [];
+    default:
+      return unreachable(run.status);
+  }
+}
+
+function planInputs(run: RunFacts): Action[] {
+  if (run.cancelRequested) return [...skipPending(run.steps), { do: "moveRun", move: "cancel", failure: canceled() }];
+  const failed = run.inputs.find((input) => input.status === "FAILED");
+  if (failed) {
+    const message = `Input file ${failed.name}: ${failed.error ?? "the download failed"}`;
+    const failure: FailureFacts = { code: "INPUT_DOWNLOAD_FAILED", message, stepKey: null };
+    return [...skipPending(run.steps), { do: "moveRun", move: "inputFailed", failure }];
+  }
+  if (run.inputs.every((input) => input.status === "READY"))
+    return [{ do: "moveRun", move: "inputsReady", failure: null }];
+  return run.inputs
+    .filter((input) => input.status === "FETCHING")
+    .map((input) => ({ do: "fetchInput", fileId: input.id }));
+}
+
+/** Skips the steps that never started. */
+export function skipPending(steps: readonly StepFacts[]): Action[] {
+  return steps
+    .filter((step) => step.status === "PENDING")
+    .map((step) => ({ do: "moveStep", stepKey: step.key, move: "skip" }));
+}
+
+/** Why a run that somebody canceled has ended. */
+export function canceled(): FailureFacts {
+  return { code: "CANCELED", message: "The run was canceled", stepKey: null };
+}

@@ -1,0 +1,40 @@
+import { canonicalJson, sha256Hex } from "./canonical-json.js";
+import type { Dependencies } from "./deps-hash.js";
+import type { InputSpec } from "./input-spec.js";
+import type { OutputsSpec } from "./output-spec.js";
+import type { RetryPolicy } from "./retry.js";
+
+export type Runtime = "node" | "python" | "shell";
+
+export interface StepSnapshot {
+  readonly key: string;
+  readonly name: string;
+  readonly runtime: Runtime;
+  /** The script's text. */
+  readonly script: string;
+  readonly deps: readonly string[];
+  readonly artifacts: readonly { readonly from: string; readonly name: string }[];
+  readonly secrets: readonly string[];
+  readonly timeoutMs: number;
+  readonly retry: RetryPolicy;
+  readonly transaction: string | null;
+  readonly rollback: boolean;
+}
+
+/** A workflow as it was published, frozen, with every default filled in. Its hash is `snapHash`. */
+export interface WorkflowSnapshot {
+  readonly name: string;
+  readonly description: string;
+  readonly inputSpec: InputSpec | null;
+  readonly outputsSpec: OutputsSpec | null;
+  readonly env: { readonly [key: string]: string };
+  readonly secrets: readonly string[];
+  readonly dependencies: Dependencies;
+  readonly reuse: boolean;
+  readonly steps: readonly StepSnapshot[];
+}
+
+/** The hash that names a snapshot: SHA-256 of its canonical JSON. */
+export function snapHash(snapshot: WorkflowSnapshot): string {
+  return sha256Hex(canonicalJson(snapshot));
+}
