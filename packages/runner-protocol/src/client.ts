@@ -1,0 +1,2 @@
+export * from "./client/problems.js";
+export * from "./client/runner-client.js";

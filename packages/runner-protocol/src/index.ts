@@ -1,0 +1,11 @@
+export { isSha256, outputProblem, pathProblem } from "./checks.js";
+export * from "./codec.js";
+export * from "./executor.js";
+export * from "./frames.js";
+export * from "./inline.js";
+export * from "./parse-task.js";
+export * from "./paths.js";
+export { ProtocolError, type ProtocolErrorCode } from "./protocol-error.js";
+export * from "./sequence.js";
+export * from "./task.js";
+export * from "./version.js";
