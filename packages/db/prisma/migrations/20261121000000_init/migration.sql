@@ -1,0 +1,419 @@
+-- CreateTable
+CREATE TABLE "Project" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "name" TEXT NOT NULL,
+    "createdAt" DATETIME NOT NULL
+);
+
+-- CreateTable
+CREATE TABLE "Environment" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "projectId" TEXT NOT NULL,
+    "name" TEXT NOT NULL,
+    "variables" TEXT NOT NULL DEFAULT '{}',
+    "defaultRunnerId" TEXT,
+    "createdAt" DATETIME NOT NULL,
+    "updatedAt" DATETIME NOT NULL,
+    CONSTRAINT "Environment_projectId_fkey" FOREIGN KEY ("projectId") REFERENCES "Project" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "Environment_defaultRunnerId_fkey" FOREIGN KEY ("defaultRunnerId") REFERENCES "Runner" ("id") ON DELETE SET NULL ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "Runner" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "name" TEXT NOT NULL,
+    "type" TEXT NOT NULL,
+    "platform" TEXT NOT NULL,
+    "track" TEXT NOT NULL,
+    "createdAt" DATETIME NOT NULL
+);
+
+-- CreateTable
+CREATE TABLE "Engine" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "bellId" TEXT NOT NULL,
+    "heartbeatSeq" INTEGER NOT NULL,
+    "startedAt" DATETIME NOT NULL,
+    "endedAt" DATETIME
+);
+
+-- CreateTable
+CREATE TABLE "Workflow" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "projectId" TEXT NOT NULL,
+    "slug" TEXT NOT NULL,
+    "description" TEXT NOT NULL DEFAULT '',
+    "draft" TEXT NOT NULL,
+    "draftHash" TEXT NOT NULL,
+    "latestVersion" INTEGER,
+    "createdAt" DATETIME NOT NULL,
+    "updatedAt" DATETIME NOT NULL,
+    "deletedAt" DATETIME,
+    CONSTRAINT "Workflow_projectId_fkey" FOREIGN KEY ("projectId") REFERENCES "Project" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "WorkflowVersion" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "workflowId" TEXT NOT NULL,
+    "version" INTEGER NOT NULL,
+    "workflowSnap" TEXT NOT NULL,
+    "snapHash" TEXT NOT NULL,
+    "depsHash" TEXT,
+    "depsLock" TEXT,
+    "message" TEXT NOT NULL DEFAULT '',
+    "createdAt" DATETIME NOT NULL,
+    "createdBy" TEXT,
+    CONSTRAINT "WorkflowVersion_workflowId_fkey" FOREIGN KEY ("workflowId") REFERENCES "Workflow" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "JobRun" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "projectId" TEXT NOT NULL,
+    "workflowId" TEXT NOT NULL,
+    "workflowVersionId" TEXT NOT NULL,
+    "environmentId" TEXT NOT NULL,
+    "runnerId" TEXT,
+    "status" TEXT NOT NULL,
+    "inputJson" TEXT NOT NULL,
+    "priority" INTEGER NOT NULL DEFAULT 0,
+    "labels" TEXT NOT NULL DEFAULT '{}',
+    "trigger" TEXT NOT NULL,
+    "scheduleId" TEXT,
+    "scheduledFor" DATETIME,
+    "batchId" TEXT,
+    "itemIndex" INTEGER,
+    "originRunId" TEXT,
+    "rerun" TEXT,
+    "cancelRequestedAt" DATETIME,
+    "failure" TEXT,
+    "requestedBy" TEXT,
+    "createdAt" DATETIME NOT NULL,
+    "startedAt" DATETIME,
+    "finishedAt" DATETIME,
+    CONSTRAINT "JobRun_projectId_fkey" FOREIGN KEY ("projectId") REFERENCES "Project" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "JobRun_workflowId_fkey" FOREIGN KEY ("workflowId") REFERENCES "Workflow" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "JobRun_workflowVersionId_fkey" FOREIGN KEY ("workflowVersionId") REFERENCES "WorkflowVersion" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "JobRun_environmentId_fkey" FOREIGN KEY ("environmentId") REFERENCES "Environment" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "JobRun_runnerId_fkey" FOREIGN KEY ("runnerId") REFERENCES "Runner" ("id") ON DELETE SET NULL ON UPDATE CASCADE,
+    CONSTRAINT "JobRun_scheduleId_fkey" FOREIGN KEY ("scheduleId") REFERENCES "Schedule" ("id") ON DELETE SET NULL ON UPDATE CASCADE,
+    CONSTRAINT "JobRun_batchId_fkey" FOREIGN KEY ("batchId") REFERENCES "Batch" ("id") ON DELETE SET NULL ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "Run" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "jobRunId" TEXT NOT NULL,
+    "projectId" TEXT NOT NULL,
+    "workflowId" TEXT NOT NULL,
+    "workflowVersionId" TEXT NOT NULL,
+    "status" TEXT NOT NULL,
+    "initialInput" TEXT NOT NULL,
+    "outputs" TEXT,
+    "failure" TEXT,
+    "cancelRequestedAt" DATETIME,
+    "ownerId" TEXT NOT NULL,
+    "ownerEpoch" INTEGER NOT NULL,
+    "createdAt" DATETIME NOT NULL,
+    "startedAt" DATETIME,
+    "finishedAt" DATETIME,
+    CONSTRAINT "Run_jobRunId_fkey" FOREIGN KEY ("jobRunId") REFERENCES "JobRun" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "Run_workflowVersionId_fkey" FOREIGN KEY ("workflowVersionId") REFERENCES "WorkflowVersion" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "RunStep" (
+    "runId" TEXT NOT NULL,
+    "key" TEXT NOT NULL,
+    "position" INTEGER NOT NULL,
+    "status" TEXT NOT NULL,
+    "nextAttemptAt" DATETIME,
+    "startedAt" DATETIME,
+    "finishedAt" DATETIME,
+
+    PRIMARY KEY ("runId", "key"),
+    CONSTRAINT "RunStep_runId_fkey" FOREIGN KEY ("runId") REFERENCES "Run" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "Attempt" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "runId" TEXT NOT NULL,
+    "stepKey" TEXT NOT NULL,
+    "no" INTEGER NOT NULL,
+    "status" TEXT NOT NULL,
+    "epoch" INTEGER NOT NULL,
+    "engineId" TEXT NOT NULL,
+    "token" TEXT NOT NULL,
+    "runnerId" TEXT,
+    "instanceId" TEXT,
+    "ledgerId" TEXT,
+    "lastSeq" INTEGER NOT NULL DEFAULT 0,
+    "isolation" TEXT,
+    "reused" BOOLEAN NOT NULL DEFAULT false,
+    "exitCode" INTEGER,
+    "signal" TEXT,
+    "reason" TEXT,
+    "failure" TEXT,
+    "output" TEXT,
+    "truncatedLines" INTEGER NOT NULL DEFAULT 0,
+    "truncatedBytes" INTEGER NOT NULL DEFAULT 0,
+    "stopRequestedAt" DATETIME,
+    "createdAt" DATETIME NOT NULL,
+    "startedAt" DATETIME,
+    "finishedAt" DATETIME,
+    CONSTRAINT "Attempt_runId_fkey" FOREIGN KEY ("runId") REFERENCES "Run" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "Attempt_runId_stepKey_fkey" FOREIGN KEY ("runId", "stepKey") REFERENCES "RunStep" ("runId", "key") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "InputBlob" (
+    "sha256" TEXT NOT NULL PRIMARY KEY,
+    "sizeBytes" BIGINT NOT NULL,
+    "mime" TEXT NOT NULL,
+    "createdAt" DATETIME NOT NULL,
+    "usedAt" DATETIME NOT NULL
+);
+
+-- CreateTable
+CREATE TABLE "BlobAccess" (
+    "sha256" TEXT NOT NULL,
+    "projectId" TEXT NOT NULL,
+    "createdAt" DATETIME NOT NULL,
+
+    PRIMARY KEY ("sha256", "projectId"),
+    CONSTRAINT "BlobAccess_sha256_fkey" FOREIGN KEY ("sha256") REFERENCES "InputBlob" ("sha256") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "InputFile" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "jobRunId" TEXT NOT NULL,
+    "position" INTEGER NOT NULL,
+    "name" TEXT NOT NULL,
+    "source" TEXT NOT NULL,
+    "status" TEXT NOT NULL,
+    "url" TEXT,
+    "sha256" TEXT,
+    "path" TEXT,
+    "sizeBytes" BIGINT,
+    "mime" TEXT,
+    "error" TEXT,
+    "createdAt" DATETIME NOT NULL,
+    CONSTRAINT "InputFile_jobRunId_fkey" FOREIGN KEY ("jobRunId") REFERENCES "JobRun" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "InputFile_sha256_fkey" FOREIGN KEY ("sha256") REFERENCES "InputBlob" ("sha256") ON DELETE SET NULL ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "Artifact" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "runId" TEXT NOT NULL,
+    "attemptId" TEXT NOT NULL,
+    "stepKey" TEXT NOT NULL,
+    "attemptNo" INTEGER NOT NULL,
+    "name" TEXT NOT NULL,
+    "mime" TEXT NOT NULL,
+    "sizeBytes" BIGINT NOT NULL,
+    "sha256" TEXT NOT NULL,
+    "system" BOOLEAN NOT NULL,
+    "createdAt" DATETIME NOT NULL,
+    CONSTRAINT "Artifact_runId_fkey" FOREIGN KEY ("runId") REFERENCES "Run" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "Artifact_attemptId_fkey" FOREIGN KEY ("attemptId") REFERENCES "Attempt" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "LogEvent" (
+    "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "runId" TEXT,
+    "projectId" TEXT,
+    "kind" TEXT NOT NULL,
+    "attemptId" TEXT,
+    "fromSeq" INTEGER,
+    "toSeq" INTEGER,
+    "data" TEXT NOT NULL
+);
+
+-- CreateTable
+CREATE TABLE "Schedule" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "projectId" TEXT NOT NULL,
+    "workflowId" TEXT NOT NULL,
+    "version" INTEGER,
+    "kind" TEXT NOT NULL,
+    "cron" TEXT,
+    "intervalMs" BIGINT,
+    "timezone" TEXT NOT NULL DEFAULT 'UTC',
+    "params" TEXT NOT NULL DEFAULT '{}',
+    "urlFiles" TEXT NOT NULL DEFAULT '[]',
+    "misfire" TEXT NOT NULL DEFAULT 'fire_once',
+    "catchUpLimit" INTEGER NOT NULL DEFAULT 1,
+    "overlap" TEXT NOT NULL DEFAULT 'skip',
+    "enabled" BOOLEAN NOT NULL DEFAULT true,
+    "nextRunAt" DATETIME,
+    "lastRunAt" DATETIME,
+    "createdAt" DATETIME NOT NULL,
+    "updatedAt" DATETIME NOT NULL,
+    CONSTRAINT "Schedule_projectId_fkey" FOREIGN KEY ("projectId") REFERENCES "Project" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "Schedule_workflowId_fkey" FOREIGN KEY ("workflowId") REFERENCES "Workflow" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "Batch" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "projectId" TEXT NOT NULL,
+    "workflowId" TEXT NOT NULL,
+    "version" INTEGER NOT NULL,
+    "status" TEXT NOT NULL,
+    "itemsSha256" TEXT NOT NULL,
+    "itemCount" INTEGER NOT NULL,
+    "cursor" INTEGER NOT NULL DEFAULT 0,
+    "concurrency" INTEGER NOT NULL,
+    "maxFailures" INTEGER,
+    "failure" TEXT,
+    "cancelRequestedAt" DATETIME,
+    "createdAt" DATETIME NOT NULL,
+    "finishedAt" DATETIME,
+    CONSTRAINT "Batch_projectId_fkey" FOREIGN KEY ("projectId") REFERENCES "Project" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "Batch_workflowId_fkey" FOREIGN KEY ("workflowId") REFERENCES "Workflow" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "IdempotencyKey" (
+    "principal" TEXT NOT NULL,
+    "key" TEXT NOT NULL,
+    "requestHash" TEXT NOT NULL,
+    "status" INTEGER NOT NULL,
+    "location" TEXT NOT NULL,
+    "createdAt" DATETIME NOT NULL,
+
+    PRIMARY KEY ("principal", "key")
+);
+
+-- CreateTable
+CREATE TABLE "ApiKey" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "name" TEXT NOT NULL,
+    "role" TEXT NOT NULL,
+    "projects" TEXT,
+    "secretHash" TEXT NOT NULL,
+    "lastFour" TEXT NOT NULL,
+    "createdAt" DATETIME NOT NULL,
+    "expiresAt" DATETIME,
+    "revokedAt" DATETIME,
+    "lastUsedAt" DATETIME
+);
+
+-- CreateTable
+CREATE TABLE "AuditEvent" (
+    "seq" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "id" TEXT NOT NULL,
+    "at" DATETIME NOT NULL,
+    "actor" TEXT NOT NULL,
+    "action" TEXT NOT NULL,
+    "target" TEXT NOT NULL,
+    "outcome" TEXT NOT NULL,
+    "requestId" TEXT,
+    "ip" TEXT,
+    "detail" TEXT NOT NULL DEFAULT '{}',
+    "prevHash" TEXT NOT NULL,
+    "hash" TEXT NOT NULL
+);
+
+-- CreateIndex
+CREATE UNIQUE INDEX "Project_name_key" ON "Project"("name");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "Environment_projectId_name_key" ON "Environment"("projectId", "name");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "Runner_name_key" ON "Runner"("name");
+
+-- CreateIndex
+CREATE INDEX "Workflow_projectId_id_idx" ON "Workflow"("projectId", "id");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "Workflow_projectId_slug_key" ON "Workflow"("projectId", "slug");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "WorkflowVersion_workflowId_version_key" ON "WorkflowVersion"("workflowId", "version");
+
+-- CreateIndex
+CREATE INDEX "JobRun_status_priority_id_idx" ON "JobRun"("status", "priority" DESC, "id");
+
+-- CreateIndex
+CREATE INDEX "JobRun_projectId_id_idx" ON "JobRun"("projectId", "id");
+
+-- CreateIndex
+CREATE INDEX "JobRun_workflowId_id_idx" ON "JobRun"("workflowId", "id");
+
+-- CreateIndex
+CREATE INDEX "JobRun_scheduleId_id_idx" ON "JobRun"("scheduleId", "id");
+
+-- CreateIndex
+CREATE INDEX "JobRun_batchId_id_idx" ON "JobRun"("batchId", "id");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "JobRun_batchId_itemIndex_key" ON "JobRun"("batchId", "itemIndex");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "JobRun_scheduleId_scheduledFor_key" ON "JobRun"("scheduleId", "scheduledFor");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "Run_jobRunId_key" ON "Run"("jobRunId");
+
+-- CreateIndex
+CREATE INDEX "Run_status_ownerId_idx" ON "Run"("status", "ownerId");
+
+-- CreateIndex
+CREATE INDEX "Run_projectId_id_idx" ON "Run"("projectId", "id");
+
+-- CreateIndex
+CREATE INDEX "Run_workflowId_id_idx" ON "Run"("workflowId", "id");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "Attempt_runId_stepKey_no_key" ON "Attempt"("runId", "stepKey", "no");
+
+-- CreateIndex
+CREATE INDEX "InputBlob_usedAt_idx" ON "InputBlob"("usedAt");
+
+-- CreateIndex
+CREATE INDEX "InputFile_sha256_idx" ON "InputFile"("sha256");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "InputFile_jobRunId_position_key" ON "InputFile"("jobRunId", "position");
+
+-- CreateIndex
+CREATE INDEX "Artifact_runId_id_idx" ON "Artifact"("runId", "id");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "Artifact_attemptId_system_name_key" ON "Artifact"("attemptId", "system", "name");
+
+-- CreateIndex
+CREATE INDEX "LogEvent_runId_id_idx" ON "LogEvent"("runId", "id");
+
+-- CreateIndex
+CREATE INDEX "LogEvent_kind_id_idx" ON "LogEvent"("kind", "id");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "LogEvent_attemptId_fromSeq_key" ON "LogEvent"("attemptId", "fromSeq");
+
+-- CreateIndex
+CREATE INDEX "Schedule_enabled_nextRunAt_idx" ON "Schedule"("enabled", "nextRunAt");
+
+-- CreateIndex
+CREATE INDEX "Schedule_projectId_id_idx" ON "Schedule"("projectId", "id");
+
+-- CreateIndex
+CREATE INDEX "Batch_status_id_idx" ON "Batch"("status", "id");
+
+-- CreateIndex
+CREATE INDEX "Batch_projectId_id_idx" ON "Batch"("projectId", "id");
+
+-- CreateIndex
+CREATE INDEX "IdempotencyKey_createdAt_idx" ON "IdempotencyKey"("createdAt");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "AuditEvent_id_key" ON "AuditEvent"("id");
+
+

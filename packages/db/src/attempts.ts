@@ -1,0 +1,247 @@
+import { type AttemptMove, type AttemptStatus, attemptMoves, type FailureFacts, newId } from "@maia/domain";
+import type { OwnedRun } from "./runs.js";
+import { toDbTime } from "./time.js";
+import type { Sql, Tx } from "./types.js";
+
+/** An attempt as its writers name it: `epoch` fences out older owners. */
+export interface AttemptRef {
+  readonly id: string;
+  readonly runId: string;
+  readonly projectId: string;
+  readonly stepKey: string;
+  readonly no: number;
+  readonly epoch: number;
+}
+
+export interface NewAttempt {
+  readonly id: string;
+  readonly stepKey: string;
+  readonly no: number;
+  readonly token: string;
+  readonly engineId: string;
+  readonly runnerId: string | null;
+  readonly ledgerId: string | null;
+}
+
+/** Opens an attempt, DISPATCHING and bound to a ledger, before anything is sent anywhere. */
+export async function insertAttempt(tx: Tx, run: OwnedRun, attempt: NewAttempt, now: Date): Promise<AttemptRef> {
+  await tx.sql.run(
+    `INSERT INTO "Attempt" ("id", "runId", "stepKey", "no", "status", "epoch", "engineId", "token", "runnerId", "ledgerId", "createdAt")
+     VALUES (?, ?, ?, ?, 'DISPATCHING', ?, ?, ?, ?, ?, ?)`,
+    attempt.id,
+    run.id,
+    attempt.stepKey,
+    attempt.no,
+    run.epoch,
+    attempt.engineId,
+    attempt.token,
+    attempt.runnerId,
+    attempt.ledgerId,
+    toDbTime(now),
+  );
+  const ref = {
+    id: attempt.id,
+    runId: run.id,
+    projectId: run.projectId,
+    stepKey: attempt.stepKey,
+    no: attempt.no,
+    epoch: run.epoch,
+  };
+  await attemptEvent(tx, ref, "DISPATCHING", now);
+  return ref;
+}
+
+/** How an attempt stands for who records its frames. Null: it is not ours any more. */
+export interface AttemptState {
+  readonly status: AttemptStatus;
+  readonly lastSeq: number;
+  readonly hasOutput: boolean;
+}
+
+export async function readAttemptState(tx: Tx, attempt: AttemptRef): Promise<AttemptState | null> {
+  const row = await tx.sql.get<{ status: AttemptStatus; lastSeq: number; hasOutput: number }>(
+    `SELECT "status", "lastSeq", "output" IS NOT NULL AS "hasOutput" FROM "Attempt" WHERE "id" = ? AND "epoch" = ?`,
+    attempt.id,
+    attempt.epoch,
+  );
+  return row ? { ...row, hasOutput: row.hasOutput === 1 } : null;
+}
+
+/** What the end of an attempt leaves on its row. */
+export interface AttemptEndFacts {
+  readonly exitCode?: number | null;
+  readonly signal?: string | null;
+  readonly reason?: string | null;
+  readonly failure?: FailureFacts | null;
+}
+
+/** Ends an attempt and tells its followers, or does neither. */
+export async function endAttempt(
+  tx: Tx,
+  attempt: AttemptRef,
+  name: Exclude<AttemptMove, "started">,
+  facts: AttemptEndFacts,
+  now: Date,
+): Promise<boolean> {
+  const { from, to } = attemptMoves[name];
+  const changed = await tx.sql.run(
+    `UPDATE "Attempt" SET "status" = ?, "exitCode" = ?, "signal" = ?, "reason" = ?, "failure" = ?, "finishedAt" = ?
+     WHERE "id" = ? AND "epoch" = ? AND "status" IN (${from.map(() => "?").join(", ")})`,
+    to,
+    facts.exitCode ?? null,
+    facts.signal ?? null,
+    facts.reason ?? null,
+    facts.failure ? JSON.stringify(facts.failure) : null,
+    toDbTime(now),
+    attempt.id,
+    attempt.epoch,
+    ...from,
+  );
+  if (changed === 0) return false;
+  await attemptEvent(tx, attempt, to, now, {
+    exitCode: facts.exitCode ?? null,
+    signal: facts.signal ?? null,
+    reason: facts.reason ?? null,
+    failure: facts.failure ?? null,
+  });
+  return true;
+}
+
+/** Notes that the process runs. */
+export async function startAttempt(
+  tx: Tx,
+  attempt: AttemptRef,
+  facts: { readonly isolation: string; readonly reused: boolean },
+  now: Date,
+): Promise<boolean> {
+  const changed = await tx.sql.run(
+    `UPDATE "Attempt" SET "status" = 'RUNNING', "isolation" = ?, "reused" = ?, "startedAt" = ? WHERE "id" = ? AND "epoch" = ? AND "status" = 'DISPATCHING'`,
+    facts.isolation,
+    facts.reused ? 1 : 0,
+    toDbTime(now),
+    attempt.id,
+    attempt.epoch,
+  );
+  if (changed === 0) return false;
+  await attemptEvent(tx, attempt, "RUNNING", now, { isolation: facts.isolation });
+  return true;
+}
+
+/** Notes that the attempt is to be stopped, so that a new owner of the run knows it too. */
+export async function requestStop(tx: Tx, run: OwnedRun, attemptId: string, now: Date): Promise<void> {
+  const text = `UPDATE "Attempt" SET "stopRequestedAt" = ? WHERE "id" = ? AND "epoch" = ? AND "stopRequestedAt" IS NULL`;
+  await tx.sql.run(text, toDbTime(now), attemptId, run.epoch);
+}
+
+/** What frames leave on an attempt's row besides events. */
+export interface FrameFacts {
+  readonly output?: string;
+  readonly truncatedLines?: number;
+  readonly truncatedBytes?: number;
+}
+
+/** Moves `lastSeq` from where we believe it is. False: somebody else recorded meanwhile, so look again. */
+export async function advanceSeq(
+  tx: Tx,
+  attempt: AttemptRef,
+  from: number,
+  to: number,
+  facts: FrameFacts,
+): Promise<boolean> {
+  const changed = await tx.sql.run(
+    `UPDATE "Attempt" SET "lastSeq" = ?, "output" = COALESCE(?, "output"), "truncatedLines" = "truncatedLines" + ?, "truncatedBytes" = "truncatedBytes" + ?
+     WHERE "id" = ? AND "epoch" = ? AND "lastSeq" = ?`,
+    to,
+    facts.output ?? null,
+    facts.truncatedLines ?? 0,
+    facts.truncatedBytes ?? 0,
+    attempt.id,
+    attempt.epoch,
+    from,
+  );
+  return changed === 1;
+}
+
+export interface NewArtifact {
+  readonly name: string;
+  readonly mime: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly system: boolean;
+}
+
+/** Keeps a file that an attempt left behind. A name that the attempt has used already keeps its first content. */
+export async function insertArtifact(tx: Tx, attempt: AttemptRef, artifact: NewArtifact, now: Date): Promise<void> {
+  const id = newId("artifact", now);
+  const changed = await tx.sql.run(
+    `INSERT INTO "Artifact" ("id", "runId", "attemptId", "stepKey", "attemptNo", "name", "mime", "sizeBytes", "sha256", "system", "createdAt")
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    id,
+    attempt.runId,
+    attempt.id,
+    attempt.stepKey,
+    attempt.no,
+    artifact.name,
+    artifact.mime,
+    artifact.sizeBytes,
+    artifact.sha256,
+    artifact.system ? 1 : 0,
+    toDbTime(now),
+  );
+  if (changed === 0) return;
+  const { name, mime, sizeBytes, sha256, system } = artifact;
+  const data = {
+    runId: attempt.runId,
+    stepKey: attempt.stepKey,
+    attemptNo: attempt.no,
+    artifactId: id,
+    name,
+    mime,
+    sizeBytes,
+    sha256,
+    system,
+    at: now.toISOString(),
+  };
+  await tx.event("artifact_created", { runId: attempt.runId, projectId: attempt.projectId }, data);
+}
+
+/** An attempt that has not ended, as who adopts its run finds it. */
+export interface LiveAttempt {
+  readonly id: string;
+  readonly stepKey: string;
+  readonly no: number;
+  readonly status: "DISPATCHING" | "RUNNING";
+  readonly lastSeq: number;
+  readonly ledgerId: string | null;
+  readonly token: string;
+  readonly stopRequestedAt: string | null;
+}
+
+export async function liveAttempts(sql: Sql, runId: string): Promise<LiveAttempt[]> {
+  return sql.all(
+    `SELECT "id", "stepKey", "no", "status", "lastSeq", "ledgerId", "token", "stopRequestedAt" FROM "Attempt"
+     WHERE "runId" = ? AND "status" IN ('DISPATCHING', 'RUNNING')`,
+    runId,
+  );
+}
+
+/** The data of each succeeded step of a run, by step key, as JSON text. */
+export async function stepOutputs(sql: Sql, runId: string): Promise<Map<string, string>> {
+  const rows = await sql.all<{ stepKey: string; output: string }>(
+    `SELECT "stepKey", "output" FROM "Attempt" WHERE "runId" = ? AND "status" = 'SUCCEEDED'`,
+    runId,
+  );
+  return new Map(rows.map((row) => [row.stepKey, row.output]));
+}
+
+async function attemptEvent(
+  tx: Tx,
+  attempt: AttemptRef,
+  status: AttemptStatus,
+  now: Date,
+  more: object = {},
+): Promise<void> {
+  const { id: attemptId, runId, stepKey, no: attemptNo, epoch } = attempt;
+  const data = { runId, stepKey, attemptNo, attemptId, status, epoch, at: now.toISOString(), ...more };
+  await tx.event("attempt_status", { runId, projectId: attempt.projectId }, data);
+}

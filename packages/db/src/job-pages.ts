@@ -1,0 +1,143 @@
+import type { JobRunStatus, Trigger } from "@maia/domain";
+import { HIDDEN_TEXT, type Page, type PageRequest, type Scope, toPage } from "./pages.js";
+import { fromDbTime } from "./time.js";
+import type { Db, Sql } from "./types.js";
+import { alongProjects, type Condition, inProjects, type Walk, walkIds } from "./walk.js";
+
+/** A job as readers see it, with the names of what it refers to. JSON stays text. */
+export interface JobView {
+  readonly id: string;
+  readonly projectId: string;
+  readonly project: string;
+  readonly workflow: string;
+  readonly workflowId: string;
+  readonly version: number;
+  readonly status: JobRunStatus;
+  readonly runId: string | null;
+  readonly params: string;
+  readonly priority: number;
+  readonly labels: string;
+  readonly trigger: Trigger;
+  readonly scheduleId: string | null;
+  readonly batchId: string | null;
+  readonly itemIndex: number | null;
+  readonly originRunId: string | null;
+  readonly environment: string;
+  readonly environmentId: string;
+  readonly runnerId: string | null;
+  readonly runnerName: string | null;
+  readonly failure: string | null;
+  readonly cancelRequestedAt: Date | null;
+  readonly createdAt: Date;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
+}
+
+type JobRow = { readonly [K in keyof JobView]: K extends `${string}At` ? string | null : JobView[K] } & {
+  createdAt: string;
+};
+
+const SELECT = `SELECT j."id", j."projectId", p."name" AS "project", w."slug" AS "workflow", j."workflowId", v."version", j."status",
+  r."id" AS "runId", j."inputJson" AS "params", j."priority", j."labels", j."trigger", j."scheduleId", j."batchId", j."itemIndex",
+  j."originRunId", e."name" AS "environment", j."environmentId", j."runnerId", n."name" AS "runnerName", j."failure",
+  j."cancelRequestedAt", j."createdAt", j."startedAt", j."finishedAt"`;
+
+const JOINS = `JOIN "Project" p ON p."id" = j."projectId" JOIN "Workflow" w ON w."id" = j."workflowId"
+  JOIN "WorkflowVersion" v ON v."id" = j."workflowVersionId" JOIN "Environment" e ON e."id" = j."environmentId"
+  LEFT JOIN "Runner" n ON n."id" = j."runnerId" LEFT JOIN "Run" r ON r."jobRunId" = j."id"`;
+
+/** A job, where its project exists for the reader. */
+export async function findJobView(sql: Sql, scope: Scope, id: string): Promise<JobView | null> {
+  const row = await sql.get<JobRow>(`${SELECT} FROM "JobRun" j ${JOINS} WHERE j."id" = ${HIDDEN_TEXT}`, id);
+  return row && (scope === null || scope.includes(row.projectId)) ? toView(row) : null;
+}
+
+/** What a list of jobs may be narrowed by. */
+export interface JobFilter {
+  /** One project in place of the whole scope. */
+  readonly projectId?: string | undefined;
+  readonly status?: JobRunStatus | undefined;
+  readonly workflowId?: string | undefined;
+  readonly scheduleId?: string | undefined;
+  readonly batchId?: string | undefined;
+  /** A label and its value; the value null is any. */
+  readonly label?: { readonly name: string; readonly value: string | null } | undefined;
+}
+
+/** Jobs, newest first. */
+export async function listJobs(
+  { sql }: Db,
+  scope: Scope,
+  filter: JobFilter,
+  page: PageRequest,
+): Promise<Page<JobView>> {
+  const projects = filter.projectId === undefined ? scope : [filter.projectId];
+  const ids = await walkIds(sql, await walkOf(sql, projects, filter), page);
+  if (ids.length === 0) return { items: [], nextCursor: null };
+  const places = ids.map(() => "?").join(", ");
+  const rows = await sql.all<JobRow>(
+    `${SELECT} FROM "JobRun" j ${JOINS} WHERE j."id" IN (${places}) ORDER BY j."id" DESC`,
+    ...ids,
+  );
+  return toPage(rows, page, (row) => row.id, toView);
+}
+
+/** The way that passes the fewest rows: along the narrowest thing that is asked for and has an index. */
+async function walkOf(sql: Sql, projects: Scope, filter: JobFilter): Promise<Walk> {
+  const { batchId, scheduleId, workflowId, status, label } = filter;
+  const where = label ? [hasLabel(label.name, label.value)] : [];
+  const ofStatus = status === undefined ? [] : [{ text: `"status" = ?`, values: [status] }];
+  const narrow = Object.entries({ batchId, scheduleId, workflowId }).filter(([, value]) => value !== undefined);
+  if (narrow.length > 0) {
+    const [[column, value], ...others] = narrow as [[string, string], ...[string, string][]];
+    const rest = others.map(([name, id]) => ({ text: `"${name}" = ?`, values: [id] }));
+    return {
+      table: "JobRun",
+      along: [{ [column]: value }],
+      where: [...where, ...ofStatus, ...rest, ...inProjects(projects)],
+    };
+  }
+  const priorities = status === undefined || (projects && !isLive(status)) ? null : await prioritiesOf(sql, status);
+  if (status !== undefined && priorities) {
+    const along = priorities.map((priority) => ({ status, priority }));
+    return { table: "JobRun", along, where: [...where, ...inProjects(projects)] };
+  }
+  return { table: "JobRun", along: alongProjects(projects), where: [...where, ...ofStatus] };
+}
+
+function isLive(status: JobRunStatus): boolean {
+  return status === "QUEUED" || status === "RUNNING";
+}
+
+/** As many ways as are still worth walking side by side. */
+const PRIORITIES_MAX = 16;
+
+/** The priorities that jobs of a status have: the index by status is sorted by them first. Null: too many. */
+async function prioritiesOf(sql: Sql, status: JobRunStatus): Promise<number[] | null> {
+  const found: number[] = [];
+  for (let below = Number.MAX_SAFE_INTEGER; found.length <= PRIORITIES_MAX; ) {
+    const text = `SELECT max("priority") AS "next" FROM "JobRun" WHERE "status" = ? AND "priority" < ?`;
+    const next = (await sql.get<{ next: number | null }>(text, status, below))?.next ?? null;
+    if (next === null) return found;
+    found.push(next);
+    below = next;
+  }
+  return null;
+}
+
+/** Labels are kept as JSON without white space, so that a label is a piece of their text. */
+function hasLabel(name: string, value: string | null): Condition {
+  const member = `${JSON.stringify(name)}:${value === null ? "" : JSON.stringify(value)}`;
+  return { text: `replace("labels", ?, '') <> "labels"`, values: [member] };
+}
+
+function toView(row: JobRow): JobView {
+  const { cancelRequestedAt, createdAt, startedAt, finishedAt, ...rest } = row;
+  return {
+    ...rest,
+    cancelRequestedAt: fromDbTime(cancelRequestedAt),
+    createdAt: fromDbTime(createdAt),
+    startedAt: fromDbTime(startedAt),
+    finishedAt: fromDbTime(finishedAt),
+  };
+}

@@ -1,0 +1,53 @@
+import { type FailureFacts, type JobRunMove, jobRunMoves } from "@maia/domain";
+import { toDbTime } from "./time.js";
+import type { Tx } from "./types.js";
+
+/** A job that waits for an engine. */
+export interface QueuedJob {
+  readonly id: string;
+  readonly projectId: string;
+  readonly workflowId: string;
+  readonly workflowVersionId: string;
+  readonly inputJson: string;
+}
+
+/** The jobs that are next: highest priority first, then the oldest. */
+export async function nextQueuedJobs(tx: Pick<Tx, "sql">, limit: number): Promise<QueuedJob[]> {
+  return tx.sql.all(
+    `SELECT "id", "projectId", "workflowId", "workflowVersionId", "inputJson" FROM "JobRun"
+     WHERE "status" = 'QUEUED' ORDER BY "priority" DESC, "id" ASC LIMIT ?`,
+    limit,
+  );
+}
+
+/** Moves a job and tells about it, or does neither. False: it was no longer where the move starts. */
+export async function moveJob(
+  tx: Tx,
+  job: { readonly id: string; readonly projectId: string },
+  name: JobRunMove,
+  now: Date,
+  facts: { readonly runId?: string; readonly failure?: FailureFacts | null } = {},
+): Promise<boolean> {
+  const { from, to } = jobRunMoves[name];
+  const at = toDbTime(now);
+  const stamp = to === "RUNNING" ? `"startedAt" = ?` : `"finishedAt" = ?`;
+  const failure = facts.failure ? JSON.stringify(facts.failure) : null;
+  const changed = await tx.sql.run(
+    `UPDATE "JobRun" SET "status" = ?, "failure" = ?, ${stamp} WHERE "id" = ? AND "status" = ?`,
+    to,
+    failure,
+    at,
+    job.id,
+    from[0],
+  );
+  if (changed === 0) return false;
+  const data = {
+    jobId: job.id,
+    status: to,
+    runId: facts.runId ?? null,
+    at: now.toISOString(),
+    ...(facts.failure ? { failure: facts.failure } : {}),
+  };
+  await tx.event("job_status", { projectId: job.projectId }, data);
+  return true;
+}

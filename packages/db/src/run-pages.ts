@@ -1,0 +1,121 @@
+import type { RunStatus } from "@maia/domain";
+import { type Page, type PageRequest, type Scope, toPage } from "./pages.js";
+import { fromDbTime } from "./time.js";
+import type { Db, Models } from "./types.js";
+import { alongProjects, inProjects, type Walk, walkIds } from "./walk.js";
+
+/** A run in a list. JSON stays text. */
+export interface RunView {
+  readonly id: string;
+  readonly jobId: string;
+  readonly projectId: string;
+  readonly project: string;
+  readonly workflow: string;
+  readonly workflowId: string;
+  readonly version: number;
+  readonly snapHash: string;
+  readonly status: RunStatus;
+  readonly failure: string | null;
+  readonly engineId: string;
+  readonly cancelRequestedAt: Date | null;
+  readonly createdAt: Date;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
+}
+
+type RunRow = { readonly [K in keyof RunView]: K extends `${string}At` ? string | null : RunView[K] } & {
+  createdAt: string;
+};
+
+export interface RunFilter {
+  readonly projectId?: string | undefined;
+  readonly status?: RunStatus | undefined;
+  readonly workflowId?: string | undefined;
+}
+
+/** Runs, newest first. */
+export async function listRuns(
+  { sql }: Db,
+  scope: Scope,
+  filter: RunFilter,
+  page: PageRequest,
+): Promise<Page<RunView>> {
+  const { projectId, status, workflowId } = filter;
+  const projects = projectId === undefined ? scope : [projectId];
+  const ofStatus = status === undefined ? [] : [{ text: `"status" = ?`, values: [status] }];
+  const walk: Walk =
+    workflowId === undefined
+      ? { table: "Run", along: alongProjects(projects), where: ofStatus }
+      : { table: "Run", along: [{ workflowId }], where: [...ofStatus, ...inProjects(projects)] };
+  const ids = await walkIds(sql, walk, page);
+  if (ids.length === 0) return { items: [], nextCursor: null };
+  const rows = await sql.all<RunRow>(
+    `SELECT r."id", r."jobRunId" AS "jobId", r."projectId", p."name" AS "project", w."slug" AS "workflow", r."workflowId",
+       v."version", v."snapHash", r."status", r."failure", r."ownerId" AS "engineId", r."cancelRequestedAt", r."createdAt",
+       r."startedAt", r."finishedAt"
+     FROM "Run" r JOIN "Project" p ON p."id" = r."projectId" JOIN "Workflow" w ON w."id" = r."workflowId"
+     JOIN "WorkflowVersion" v ON v."id" = r."workflowVersionId"
+     WHERE r."id" IN (${ids.map(() => "?").join(", ")}) ORDER BY r."id" DESC`,
+    ...ids,
+  );
+  return toPage(rows, page, (row) => row.id, toView);
+}
+
+function toView(row: RunRow): RunView {
+  const { cancelRequestedAt, createdAt, startedAt, finishedAt, ...rest } = row;
+  return {
+    ...rest,
+    cancelRequestedAt: fromDbTime(cancelRequestedAt),
+    createdAt: fromDbTime(createdAt),
+    startedAt: fromDbTime(startedAt),
+    finishedAt: fromDbTime(finishedAt),
+  };
+}
+
+/** A run with all that its page shows, where its project exists for the reader. */
+export async function findRunDetail(db: Db, scope: Scope, id: string) {
+  return readDetail(db.models, scope, id);
+}
+
+export type RunDetail = NonNullable<Awaited<ReturnType<typeof findRunDetail>>>;
+
+function readDetail(models: Models, scope: Scope, id: string) {
+  return models.run.findFirst({
+    where: { id, ...(scope === null ? {} : { projectId: { in: [...scope] } }) },
+    include: {
+      version: { select: { version: true, snapHash: true, workflowSnap: true } },
+      job: {
+        select: {
+          trigger: true,
+          originRunId: true,
+          priority: true,
+          labels: true,
+          environmentId: true,
+          project: { select: { name: true } },
+          workflow: { select: { slug: true } },
+          environment: { select: { name: true } },
+          files: { orderBy: { position: "asc" } },
+        },
+      },
+      steps: {
+        orderBy: { position: "asc" },
+        include: { attempts: { orderBy: { no: "asc" }, omit: { token: true, output: true, ledgerId: true } } },
+      },
+    },
+  });
+}
+
+/** What is needed to know whether a run may be followed, and whether it has ended. */
+export interface RunHead {
+  readonly id: string;
+  readonly jobId: string;
+  readonly projectId: string;
+  readonly status: RunStatus;
+}
+
+/** A run's status, where its project exists for the reader. */
+export async function findRunHead(db: Db, scope: Scope, id: string): Promise<RunHead | null> {
+  const text = `SELECT "id", "jobRunId" AS "jobId", "projectId", "status" FROM "Run" WHERE "id" = ?`;
+  const row = await db.sql.get<RunHead>(text, id);
+  return row && (scope === null || scope.includes(row.projectId)) ? row : null;
+}

@@ -1,0 +1,134 @@
+import { fromCursor, isIdOf, type Page, type PageRequest, type Scope, toPage } from "./pages.js";
+import type { Db, Tx } from "./types.js";
+
+/** A workflow as readers see it. JSON stays text. */
+export interface WorkflowView {
+  readonly id: string;
+  readonly projectId: string;
+  readonly project: string;
+  readonly slug: string;
+  readonly description: string;
+  readonly draft: string;
+  readonly draftHash: string;
+  readonly latestVersion: number | null;
+  /** The latest version's snapHash. */
+  readonly latestHash: string | null;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+export interface VersionView {
+  readonly version: number;
+  readonly workflowSnap: string;
+  readonly snapHash: string;
+  readonly depsHash: string | null;
+  readonly message: string;
+  readonly createdAt: Date;
+  readonly createdBy: string | null;
+}
+
+/** Workflows that are not deleted, newest first. */
+export async function listWorkflows(
+  db: Db,
+  scope: Scope,
+  projectId: string | undefined,
+  page: PageRequest,
+): Promise<Page<WorkflowView>> {
+  const before = page.cursor === null ? {} : { id: { lt: fromCursor(page.cursor, isIdOf("wf")) } };
+  const rows = await db.models.workflow.findMany({
+    where: { ...inProjects(projectId === undefined ? scope : [projectId]), ...before, deletedAt: null },
+    orderBy: { id: "desc" },
+    take: page.limit + 1,
+    include: related,
+  });
+  return toPage(rows, page, (row) => row.id, toView);
+}
+
+/**
+ * A workflow that is not deleted, by its id or by its slug in a project. An id counts in the whole scope.
+ * A slug holds no `_`, so the two cannot be taken for each other.
+ */
+export async function findWorkflow(
+  db: Db,
+  scope: Scope,
+  { ref, projectId }: { readonly ref: string; readonly projectId: string },
+): Promise<WorkflowView | null> {
+  const which = isIdOf("wf").test(ref) ? { id: ref, ...inProjects(scope) } : { slug: ref, projectId };
+  const row = await db.models.workflow.findFirst({ where: { ...which, deletedAt: null }, include: related });
+  return row && toView(row);
+}
+
+/** Versions of a workflow, newest first, without their snapshots. */
+export async function listVersions(
+  db: Db,
+  workflowId: string,
+  page: PageRequest,
+): Promise<Page<Omit<VersionView, "workflowSnap">>> {
+  const before = page.cursor === null ? {} : { version: { lt: Number(fromCursor(page.cursor, /^\d{1,9}$/)) } };
+  const rows = await db.models.workflowVersion.findMany({
+    where: { workflowId, ...before },
+    orderBy: { version: "desc" },
+    take: page.limit + 1,
+    omit: { workflowSnap: true, depsLock: true },
+  });
+  return toPage(
+    rows,
+    page,
+    (row) => row.version,
+    (row) => row,
+  );
+}
+
+/** A version of a workflow with its snapshot. */
+export async function findVersion(db: Db, workflowId: string, version: number): Promise<VersionView | null> {
+  return db.models.workflowVersion.findFirst({ where: { workflowId, version }, omit: { depsLock: true } });
+}
+
+/**
+ * Deletes a workflow: it is found no more, and its versions stay for the runs that have them.
+ * False: it changed since `draftHash`, or was deleted already.
+ */
+export async function deleteWorkflow(
+  tx: Tx,
+  { id, draftHash }: { id: string; draftHash: string },
+  now: Date,
+): Promise<boolean> {
+  const { count } = await tx.models.workflow.updateMany({
+    where: { id, draftHash, deletedAt: null },
+    data: { deletedAt: now },
+  });
+  return count === 1;
+}
+
+const related = {
+  project: { select: { name: true } },
+  versions: { select: { version: true, snapHash: true }, orderBy: { version: "desc" }, take: 1 },
+} as const;
+
+function inProjects(projects: Scope): { projectId?: { in: string[] } } {
+  return projects === null ? {} : { projectId: { in: [...projects] } };
+}
+
+type WorkflowRow = Omit<WorkflowView, "project" | "latestHash"> & {
+  readonly project: { readonly name: string };
+  readonly versions: readonly { readonly snapHash: string }[];
+};
+
+function toView(row: WorkflowRow): WorkflowView {
+  const { id, projectId, project, slug, description, draft, draftHash, latestVersion, versions, createdAt, updatedAt } =
+    row;
+  const latestHash = versions[0]?.snapHash ?? null;
+  return {
+    id,
+    projectId,
+    project: project.name,
+    slug,
+    description,
+    draft,
+    draftHash,
+    latestVersion,
+    latestHash,
+    createdAt,
+    updatedAt,
+  };
+}
