@@ -1,0 +1,41 @@
+import type { Executor, IsolationLevel } from "@maia/runner-protocol";
+
+/** Stores bytes and says what they were. */
+export type KeepBytes = (bytes: AsyncIterable<Uint8Array>) => Promise<{ sha256: string; sizeBytes: number }>;
+
+export type LogLevel = "info" | "warn" | "error";
+
+export interface LocalExecutorOptions {
+  /** Folder for the slots of attempts. Several executors may share one. */
+  readonly root: string;
+  /** Whose memory of started attempts counts; see `Executor.ledgerId`. */
+  readonly ledgerId: string;
+  /** "auto" takes the best level that the probe finds; a named one that cannot be had refuses work. */
+  readonly isolation: "auto" | IsolationLevel;
+  /** Where artifacts go. */
+  readonly keep: KeepBytes;
+  /** Pre-started processes kept ready per runtime that was used of late. 0: none. */
+  readonly poolSize: number;
+  /** Without a sign of life from this process for so long, the helper ends every tree, in milliseconds. */
+  readonly leaseTtlMs: number;
+  readonly log: (level: LogLevel, message: string, fields?: object) => void;
+  /** How often a silent attempt yields a heartbeat, in milliseconds. Default 10,000. */
+  readonly heartbeatMs?: number;
+  /** Most processes that serve one reuse key. Default: four per core. */
+  readonly reuseProcesses?: number;
+  /** How long a reused process may wait for its next attempt, in milliseconds. Default 10,000. */
+  readonly reuseIdleMs?: number;
+  /** Attempts that one reused process serves at most. Default 10,000. */
+  readonly reuseAttempts?: number;
+}
+
+/** What isolation steps get here, and why it is not better. */
+export interface IsolationReport {
+  readonly level: IsolationLevel;
+  readonly missing: { readonly level: IsolationLevel; readonly reason: string }[];
+  readonly warnings: string[];
+}
+
+export interface LocalExecutor extends Executor {
+  readonly report: IsolationReport;
+}

@@ -1,0 +1,252 @@
+import { readdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import type { Task } from "@maia/runner-protocol";
+import type { AttemptStream } from "./attempt-stream.js";
+import type { AttemptRun } from "./attempts.js";
+import { checkStepError, type Output, type StepError } from "./collect/output.js";
+import { userEnvironment } from "./environment.js";
+import { type Found, fillFiles, fillScript, inputForStep, readText } from "./fill.js";
+import { endAttempt, endUnknown, keepArtifacts, readResult } from "./finish.js";
+import { goMessage } from "./fresh-run.js";
+import { reuseHandover, type ScriptFile } from "./handover.js";
+import type { EndMessage } from "./messages.js";
+import type { KeepBytes } from "./options.js";
+import type { Session, SlotMessage, SlotUser } from "./session.js";
+import type { Slot } from "./slot-folders.js";
+
+/** An attempt that a reused process carries out, or that waits for one. */
+export interface ReuseAttempt {
+  readonly task: Task;
+  readonly found: Found;
+  readonly stream: AttemptStream;
+}
+
+export interface ReuseEvents {
+  /** The process can take another attempt. */
+  readonly onFree: (process: ReuseProcess) => void;
+  readonly onGone: (process: ReuseProcess) => void;
+}
+
+/** A process that serves attempts of one key one after another. */
+export class ReuseProcess implements SlotUser {
+  private readonly slot: Slot;
+  private readonly scripts = new Map<string, ScriptFile>();
+  private current: ReuseAttempt | null = null;
+  private toldEnvironment: string | null = null;
+  private hasFiles = false;
+  private served = 0;
+  private startedAt: number | null = null;
+  private idle: NodeJS.Timeout | null = null;
+  private isGone = false;
+  private isHandedOver = false;
+  private pid: number | null;
+
+  constructor(
+    private readonly session: Session,
+    slot: Slot,
+    private readonly keep: KeepBytes,
+    private readonly limits: { readonly idleMs: number; readonly attempts: number },
+    private readonly events: ReuseEvents,
+  ) {
+    // The process writes its input itself, in place, which is cheaper than a file for each attempt.
+    this.slot = { ...slot, seen: { ...slot.seen, input: `${slot.seen.work}/.maia/input.json` } };
+    this.pid = slot.pid;
+    session.use(slot, this);
+  }
+
+  get isFree(): boolean {
+    return this.current === null && !this.isGone;
+  }
+
+  /** How long the attempt at hand has been carried out, in milliseconds; 0 while the process is not up yet. */
+  get busyMs(): number {
+    return this.startedAt === null ? 0 : performance.now() - this.startedAt;
+  }
+
+  isServing(attempt: ReuseAttempt): boolean {
+    return this.current === attempt;
+  }
+
+  /** Carries out an attempt. */
+  take(attempt: ReuseAttempt): void {
+    if (this.idle) clearTimeout(this.idle);
+    this.idle = null;
+    this.current = attempt;
+    this.startedAt = null;
+    this.isHandedOver = false;
+    try {
+      const { task, found } = attempt;
+      const pending: Promise<unknown>[] = [];
+      const script = this.script(task, found, pending);
+      if (task.files.length > 0) {
+        this.hasFiles = true;
+        pending.push(...fillFiles(task, found, this.slot.host.run, this.session.rules));
+      }
+      const body = this.body(task, found, script);
+      if (pending.length === 0) this.handOver(task, body);
+      else
+        Promise.all(pending).then(
+          () => this.handOver(task, body),
+          (error: Error) => this.fail(error),
+        );
+    } catch (error) {
+      this.fail(error as Error);
+    }
+  }
+
+  /** What the executor can do about the attempt that this process carries out. */
+  control(attempt: ReuseAttempt): AttemptRun {
+    const ifCurrent = (act: (slot: string) => void): void => {
+      if (this.current === attempt) act(this.slot.id);
+    };
+    return {
+      cancel: (mode) => ifCurrent((slot) => this.session.send({ t: "kill", slot, mode })),
+      credit: (bytes) => ifCurrent((slot) => this.session.send({ t: "credit", slot, bytes })),
+    };
+  }
+
+  hear(message: SlotMessage): void {
+    const stream = this.current?.stream;
+    if (message.t === "born") this.pid = message.pid;
+    if (message.t === "born") this.tellStarted();
+    else if (message.t === "log") stream?.log(message.stream, new Date(message.at), message.lines, message.bytes);
+    else if (message.t === "end") void this.ended(message);
+    else if (message.t === "gone") this.leave();
+  }
+
+  lose(): void {
+    this.isGone = true;
+    if (this.current) endUnknown(this.current.stream, "lost", "the process that supervises steps has died");
+    this.events.onGone(this);
+  }
+
+  /** Ends the process; its attempt, if it has one, must have ended. */
+  leave(): void {
+    if (this.isGone) return;
+    this.isGone = true;
+    if (this.idle) clearTimeout(this.idle);
+    this.session.release(this.slot);
+    this.events.onGone(this);
+  }
+
+  private script(task: Task, found: Found, pending: Promise<unknown>[]): ScriptFile {
+    const { sha256 } = task.script;
+    const known = this.scripts.get(sha256);
+    if (known) return known;
+    const { host, seen } = this.slot;
+    const filled = fillScript(task, found, host.run, seen.run, `script-${sha256.slice(0, 16)}`, this.session.rules);
+    if (filled.pending) pending.push(filled.pending);
+    this.scripts.set(sha256, filled.script);
+    return filled.script;
+  }
+
+  private body(task: Task, found: Found, script: ScriptFile): string {
+    const { seen } = this.slot;
+    const input = inputForStep(readText(found.get(task.input.sha256)!), seen.run);
+    const env = userEnvironment(task, this.session.environment);
+    const told = JSON.stringify(env);
+    const isNew = told !== this.toldEnvironment;
+    this.toldEnvironment = told;
+    return reuseHandover(task, script, input, isNew ? { env, view: seen } : null);
+  }
+
+  private handOver(task: Task, body: string): void {
+    this.session.send(goMessage(task, this.slot, body, true));
+    this.isHandedOver = true;
+    this.tellStarted();
+  }
+
+  /** The attempt has started when it is handed to a process that waits for it. */
+  private tellStarted(): void {
+    if (this.pid === null || !this.isHandedOver) return;
+    this.startedAt = performance.now();
+    this.current?.stream.started(this.pid, this.session.ready.report.level, true);
+  }
+
+  private fail(error: Error): void {
+    const { current } = this;
+    this.current = null;
+    if (current) endUnknown(current.stream, "spawn_failed", error.message);
+    this.leave();
+  }
+
+  private async ended(end: EndMessage): Promise<void> {
+    const { current } = this;
+    if (!current) return;
+    this.served++;
+    try {
+      if (end.alive) await this.answered(current, end);
+      else await this.died(current, end);
+    } catch (error) {
+      endUnknown(current.stream, "lost", `what the step left could not be kept: ${(error as Error).message}`);
+      this.leave();
+    }
+    this.current = null;
+    this.startedAt = null;
+    if (this.isGone) return;
+    if (!end.alive || this.served >= this.limits.attempts) this.leave();
+    else this.becomeFree();
+  }
+
+  private becomeFree(): void {
+    this.idle = setTimeout(() => this.leave(), this.limits.idleMs);
+    this.idle.unref();
+    this.events.onFree(this);
+  }
+
+  private async answered({ task, stream }: ReuseAttempt, end: EndMessage): Promise<void> {
+    const { output, told, isDirty } = readAnswer(end.answer ?? "", task.limits.outputMax);
+    if (isDirty) await keepArtifacts(task, this.slot, stream, this.keep);
+    // A failed attempt is told from a good one by the code that a process of its own would have had.
+    endAttempt(stream, { ...end, exitCode: output && "data" in output ? 0 : 1 }, output, told);
+    if (isDirty || this.hasFiles) await this.clean();
+  }
+
+  private async died({ task, stream }: ReuseAttempt, end: EndMessage): Promise<void> {
+    const { output, told } = readResult(task, this.slot, end);
+    if (end.reason !== "spawn_failed" && end.reason !== "lost") await keepArtifacts(task, this.slot, stream, this.keep);
+    endAttempt(stream, end, output, told);
+  }
+
+  /** Makes the slot as empty as the first attempt found it. */
+  private async clean(): Promise<void> {
+    const { host } = this.slot;
+    const scripts = [...this.scripts.values()].flatMap(({ path, typedPath }) => [path, typedPath ?? path]);
+    const kept = new Set([...scripts.map((path) => path.slice(path.lastIndexOf("/") + 1)), ".maia", "artifacts"]);
+    const left = [host.run, host.work].flatMap((folder) => inside(folder, kept));
+    left.push(...inside(host.artifacts, new Set()), ...inside(`${host.work}/.maia`, new Set(["input.json"])));
+    this.hasFiles = false;
+    await Promise.all(left.map((path) => rm(path, { recursive: true, force: true })));
+  }
+}
+
+function inside(folder: string, kept: ReadonlySet<string>): string[] {
+  return readdirSync(folder).flatMap((name) => (kept.has(name) ? [] : `${folder}/${name}`));
+}
+
+interface Answer {
+  readonly output: Output | null;
+  readonly told: StepError | null;
+  readonly isDirty: boolean;
+}
+
+/** What a reused process says of its attempt. It is the step's own process: nothing in it is taken on trust. */
+function readAnswer(text: string, outputMax: number): Answer {
+  try {
+    const { ok, data, error, dirty } = JSON.parse(text) as Record<string, unknown>;
+    const isDirty = dirty !== false;
+    if (ok !== true) return { output: null, told: checkStepError(error), isDirty };
+    if (data === null || data === undefined) return { output: { data: {} }, told: null, isDirty };
+    if (typeof data !== "object" || Array.isArray(data)) throw new Error("the output is no object");
+    if (text.length > outputMax / 4 && Buffer.byteLength(JSON.stringify(data)) > outputMax) {
+      return { output: { invalid: `the output is larger than ${outputMax} bytes` }, told: null, isDirty };
+    }
+    return { output: { data: data as { [key: string]: unknown } }, told: null, isDirty };
+  } catch (error) {
+    return {
+      output: { invalid: `the process gave no answer: ${(error as Error).message}` },
+      told: null,
+      isDirty: true,
+    };
+  }
+}
