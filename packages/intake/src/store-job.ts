@@ -1,0 +1,106 @@
+import { keepBlob, type Tx, toDbTime } from "@maia/db";
+import { inputFilePath, invalid, newId, type Trigger } from "@maia/domain";
+import type { JobUrlFile } from "./job-request.js";
+import { type PreparedJob, type Upload, unknownBlob } from "./prepare-job.js";
+
+/** Why a job exists, and on whose behalf. */
+export interface JobCause {
+  readonly trigger: Trigger;
+  readonly requestedBy: string;
+  readonly scheduleId?: string;
+  /** The instant for which a schedule makes the job. */
+  readonly scheduledFor?: Date;
+  readonly batchId?: string;
+  readonly itemIndex?: number;
+  readonly originRunId?: string;
+  /** JSON of a re-run's plan. */
+  readonly rerun?: string;
+}
+
+/**
+ * Stores a job with its files and its event, and wakes the engine.
+ * @throws {MaiaError} BLOB_UNKNOWN when the bytes of a file were collected since it was looked up.
+ */
+export async function storeJob(tx: Tx, jobId: string, job: PreparedJob, cause: JobCause, now: Date): Promise<void> {
+  const { projectId } = job.target;
+  await insertJob(tx, jobId, job, cause, now);
+  for (const [position, file] of job.files.entries()) {
+    if (position < job.request.files.length) await refreshBlob(tx, position, file, now);
+    await insertUpload(tx, jobId, projectId, position, file, now);
+  }
+  for (const [index, file] of job.request.urlFiles.entries()) {
+    await insertUrlFile(tx, jobId, job.files.length + index, file, now);
+  }
+  await tx.event("job_status", { projectId }, { jobId, status: "QUEUED", runId: null, at: now.toISOString() });
+  tx.ring("engine");
+}
+
+async function insertJob(tx: Tx, jobId: string, job: PreparedJob, cause: JobCause, now: Date): Promise<void> {
+  const { target, request, params } = job;
+  await tx.sql.run(
+    `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "runnerId", "status", "inputJson", "priority", "labels",
+       "trigger", "requestedBy", "scheduleId", "scheduledFor", "batchId", "itemIndex", "originRunId", "rerun", "createdAt")
+     VALUES (?, ?, ?, ?, ?, ?, 'QUEUED', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    jobId,
+    target.projectId,
+    target.workflowId,
+    target.versionId,
+    target.environmentId,
+    target.runnerId,
+    params,
+    request.priority,
+    JSON.stringify(request.labels),
+    cause.trigger,
+    cause.requestedBy,
+    cause.scheduleId ?? null,
+    cause.scheduledFor ? toDbTime(cause.scheduledFor) : null,
+    cause.batchId ?? null,
+    cause.itemIndex ?? null,
+    cause.originRunId ?? null,
+    cause.rerun ?? null,
+    toDbTime(now),
+  );
+}
+
+/** Content that was found by its hash may have been collected meanwhile; what is still here becomes young again. */
+async function refreshBlob({ sql }: Tx, index: number, { sha256 }: Upload, now: Date): Promise<void> {
+  const changed = await sql.run(`UPDATE "InputBlob" SET "usedAt" = ? WHERE "sha256" = ?`, toDbTime(now), sha256);
+  if (changed === 0) throw invalid([unknownBlob(index)], "BLOB_UNKNOWN");
+}
+
+async function insertUpload(
+  tx: Tx,
+  jobId: string,
+  projectId: string,
+  position: number,
+  file: Upload,
+  now: Date,
+): Promise<void> {
+  await keepBlob(tx, file, projectId, now);
+  await tx.sql.run(
+    `INSERT INTO "InputFile" ("id", "jobRunId", "position", "name", "source", "status", "sha256", "path", "sizeBytes", "mime", "createdAt")
+     VALUES (?, ?, ?, ?, 'upload', 'READY', ?, ?, ?, ?, ?)`,
+    newId("file", now),
+    jobId,
+    position,
+    file.name,
+    file.sha256,
+    inputFilePath(position, file.name),
+    file.sizeBytes,
+    file.mime,
+    toDbTime(now),
+  );
+}
+
+async function insertUrlFile(tx: Tx, jobId: string, position: number, file: JobUrlFile, now: Date): Promise<void> {
+  await tx.sql.run(
+    `INSERT INTO "InputFile" ("id", "jobRunId", "position", "name", "source", "status", "url", "createdAt")
+     VALUES (?, ?, ?, ?, 'url', 'FETCHING', ?, ?)`,
+    newId("file", now),
+    jobId,
+    position,
+    file.name,
+    file.url,
+    toDbTime(now),
+  );
+}

@@ -1,0 +1,79 @@
+import { availableParallelism } from "node:os";
+import { ConfigError, type Env, readInteger } from "./env.js";
+
+const KIB = 1_024;
+const MIB = 1_024 * KIB;
+
+/**
+ * Every number that an operator or a test may want to change, by its name in the code. Names that end in `Ms` are
+ * milliseconds, names that end in `Max` and speak of text or files are bytes, the others are counts.
+ */
+const fixed = {
+  engineTickMs: 250,
+  leaseTtlMs: 15_000,
+  leaseRenewMs: 5_000,
+  dbBusyTimeoutMs: 100,
+  dbRetryBudgetMs: 5_000,
+  cancelDeliveryMs: 2_000,
+  cancelGraceMs: 10_000,
+  streamHeartbeatMs: 10_000,
+  streamIdleMs: 45_000,
+  runnerHeartbeatMs: 5_000,
+  runnerUnknownMs: 30_000,
+  runnerReconnectWindowMs: 60_000,
+  pauseAutoResumeMs: 43_200_000,
+  resumeQueueTimeoutMs: 900_000,
+  maxAttemptsLost: 3,
+  logLineMax: 64 * KIB,
+  logAttemptMax: 64 * MIB,
+  jsonBodyMax: MIB,
+  jsonDepthMax: 64,
+  schemaMaxBytes: 64 * KIB,
+  schemaNodesMax: 2_000,
+  schemaValidateMs: 500,
+  uploadFileMax: 100 * MIB,
+  uploadFilesMax: 20,
+  urlWireMax: 100 * MIB,
+  urlDecodedMax: 100 * MIB,
+  urlTotalMs: 120_000,
+  urlRedirectsMax: 5,
+  drainLimitMs: 43_200_000,
+  tokenTtlMs: 900_000,
+  idempotencyTtlMs: 86_400_000,
+  blobGcAgeMs: 3_600_000,
+  connectivityTimeoutMs: 5_000,
+  outputMax: 512 * KIB,
+} as const;
+
+/** How many of each may be in flight at once, from the cores. */
+const perCore = { runConcurrency: 16, stepConcurrency: 4, runnerSlots: 4 } as const;
+
+/** A number per name. */
+export type Constants = { readonly [name in keyof typeof fixed | keyof typeof perCore]: number };
+
+/** The variable that sets a constant: `leaseTtlMs` is read as `MAIA_LEASE_TTL_MS`. */
+export function constantVariable(name: string): string {
+  return `MAIA_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/**
+ * Reads all constants. A default given here stands instead of the general one (a runner behind the gateway waits longer
+ * to reconnect). Unless it is set, the lease is renewed at a third of a shortened lease.
+ * @throws {ConfigError} naming the variable.
+ */
+export function readConstants(env: Env, defaults: Partial<Constants> = {}): Constants {
+  const cores = availableParallelism();
+  const scaled = Object.entries(perCore).map(([name, count]) => [name, count * cores] as const);
+  const base: Record<string, number> = { ...fixed, ...Object.fromEntries(scaled), ...defaults };
+  const leaseTtlMs = readInteger(env, "MAIA_LEASE_TTL_MS", base.leaseTtlMs!);
+  base.leaseRenewMs = Math.min(base.leaseRenewMs!, Math.ceil(leaseTtlMs / 3));
+
+  const read = Object.entries(base).map(([name, value]) => [name, readInteger(env, constantVariable(name), value)]);
+  const constants = Object.fromEntries(read) as Constants;
+  if (constants.leaseRenewMs >= constants.leaseTtlMs) {
+    throw new ConfigError(
+      `MAIA_LEASE_RENEW_MS is ${constants.leaseRenewMs}, but must be less than MAIA_LEASE_TTL_MS (${leaseTtlMs}), or a lease runs out before it is renewed`,
+    );
+  }
+  return constants;
+}
