@@ -1,0 +1,24 @@
+import type { Db } from "@maia/db";
+import type { Clock } from "@maia/domain";
+import type { SchemaWorker } from "@maia/schema";
+import type { Logger } from "@maia/service";
+import type { BlobStore } from "@maia/storage";
+import type { ApiConfig } from "./config.js";
+import type { Metrics } from "./metrics.js";
+import type { EventHub } from "./sse/hub.js";
+import type { OpenStreams } from "./sse/open-streams.js";
+
+/** What handlers work with. */
+export interface ApiContext {
+  readonly config: ApiConfig;
+  readonly db: Db;
+  readonly blobs: BlobStore;
+  readonly schemas: SchemaWorker;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly hub: EventHub;
+  readonly streams: OpenStreams;
+  readonly metrics: Metrics;
+  /** Aborts when the server begins to stop: whoever waits for something should answer now. */
+  readonly stopping: AbortSignal;
+}

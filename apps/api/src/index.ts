@@ -1,0 +1,3 @@
+export { type AdminKey, ensureAdminKey } from "./admin-key.js";
+export { type ApiConfig, readConfig } from "./config.js";
+export { type Api, type ApiDeps, start } from "./start.js";

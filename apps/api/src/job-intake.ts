@@ -1,0 +1,42 @@
+import { fileNameProblem, invalid } from "@maia/domain";
+import { type CreatedJob, createJob, type IntakeContext, parseJobRequest, type Upload } from "@maia/intake";
+import { lookup } from "mime-types";
+import type { ApiContext } from "./context.js";
+import type { UploadedPart } from "./http/multipart.js";
+import type { Call } from "./http/route.js";
+
+const UNKNOWN_MIME = "application/octet-stream";
+
+/** What intake works with, taken from ours. */
+export function intakeContext({ db, schemas, config }: ApiContext): IntakeContext {
+  return { db, schemas, idempotencyTtlMs: config.constants.idempotencyTtlMs };
+}
+
+/** Stores a file while it comes in. @throws {MaiaError} INVALID, TOO_LARGE, STORAGE_FULL */
+export async function keepUpload({ context }: Call, part: UploadedPart, signal: AbortSignal): Promise<Upload> {
+  const problem = fileNameProblem(part.name);
+  if (problem) throw invalid([{ pointer: "/files", message: `the name of a file ${problem}` }]);
+  const { sha256, sizeBytes } = await context.blobs.put(part.bytes, {
+    maxBytes: context.config.constants.uploadFileMax,
+    signal,
+  });
+  return { name: part.name, sha256, sizeBytes, mime: mimeOf(part) };
+}
+
+/** What the sender says the file is, or else what its name says. */
+function mimeOf({ name, mime }: UploadedPart): string {
+  return mime !== null && mime !== UNKNOWN_MIME ? mime : lookup(name) || UNKNOWN_MIME;
+}
+
+/** Takes in a job that somebody asks for by hand. */
+export function takeJob(
+  call: Call,
+  request: unknown,
+  uploads: readonly Upload[],
+  key: string | null,
+): Promise<CreatedJob> {
+  const { context, caller, now } = call;
+  const who = { principal: caller.id, projects: caller.projects };
+  const origin = { trigger: "manual" as const, idempotencyKey: key };
+  return createJob(intakeContext(context), parseJobRequest(request), uploads, who, origin, now);
+}

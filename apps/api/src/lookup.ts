@@ -1,0 +1,28 @@
+import { DEFAULT_NAME, findProject, findWorkflow, type ProjectRow, type WorkflowView } from "@maia/db";
+import { MaiaError } from "@maia/domain";
+import { canSee } from "./auth.js";
+import type { Call } from "./http/route.js";
+
+/** What was looked up. @throws {MaiaError} NOT_FOUND, whether it is missing or another project's. */
+export function found<T>(value: T | null | undefined, what: string): T {
+  if (value === null || value === undefined) throw new MaiaError("NOT_FOUND", `There is no such ${what}`);
+  return value;
+}
+
+/** The project that a request names, by id or by name; the default one where it names none. @throws {MaiaError} NOT_FOUND */
+export async function projectOf({ context, caller }: Call, ref: string | undefined): Promise<ProjectRow> {
+  const project = await findProject(context.db.sql, ref ?? DEFAULT_NAME);
+  return found(project && canSee(caller, project.id) ? project : null, "project");
+}
+
+/** The id of the project that a list is narrowed to; undefined is every readable project. */
+export async function narrowedTo(call: Call, ref: string | undefined): Promise<string | undefined> {
+  return ref === undefined ? undefined : (await projectOf(call, ref)).id;
+}
+
+/** The workflow that a request names, by its id, or by its slug in the project. @throws {MaiaError} NOT_FOUND */
+export async function workflowOf(call: Call, ref: string, project: string | undefined): Promise<WorkflowView> {
+  const { context, caller } = call;
+  const projectId = ref.startsWith("wf_") ? "" : (await projectOf(call, project)).id;
+  return found(await findWorkflow(context.db, caller.projects, { ref, projectId }), "workflow");
+}

@@ -1,0 +1,37 @@
+/** From the least to the most powerful: each role may do what those before it may. */
+export const roles = ["viewer", "operator", "editor", "admin"] as const;
+
+export type Role = (typeof roles)[number];
+
+/**
+ * Who may do what: the least role that has each permission, or anyone, without credentials. Every route names one of
+ * these, and there is nothing else that a route could allow.
+ */
+export const permissions = {
+  "health.read": "anyone",
+  "metrics.read": "viewer",
+  "openapi.read": "viewer",
+  "me.read": "viewer",
+  "projects.read": "viewer",
+  "projects.write": "admin",
+  "environments.read": "viewer",
+  "environments.write": "editor",
+  "workflows.read": "viewer",
+  "workflows.write": "editor",
+  "blobs.write": "operator",
+  "jobs.read": "viewer",
+  "jobs.write": "operator",
+  "runs.read": "viewer",
+  "runs.write": "operator",
+  "events.read": "viewer",
+  "keys.manage": "admin",
+} as const satisfies Record<string, Role | "anyone">;
+
+export type Permission = keyof typeof permissions;
+
+/** True if the role has the permission; null stands for somebody without credentials. */
+export function isAllowed(role: Role | null, permission: Permission): boolean {
+  const least: Role | "anyone" | undefined = permissions[permission];
+  if (least === "anyone") return true;
+  return least !== undefined && role !== null && roles.indexOf(role) >= roles.indexOf(least);
+}

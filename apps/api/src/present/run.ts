@@ -1,0 +1,205 @@
+import type { RunDetail, RunView } from "@maia/db";
+import type { RunStatus, WorkflowSnapshot } from "@maia/domain";
+import {
+  anyObject,
+  choice,
+  flag,
+  integer,
+  list,
+  map,
+  named,
+  nullable,
+  type Of,
+  object,
+  optional,
+  text,
+} from "../http/shapes.js";
+import { failure, id, iso, moment, sha256 } from "./common.js";
+
+export const runStatuses = ["PENDING_INPUTS", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED"] as const;
+
+const summaryFields = {
+  id: id("run"),
+  jobId: id("job"),
+  project: text(),
+  projectId: id("prj"),
+  workflow: text(),
+  workflowId: id("wf"),
+  version: integer(1, 1_000_000_000),
+  snapHash: sha256,
+  status: choice(runStatuses),
+  failure,
+  engineId: text(),
+  cancelRequestedAt: nullable(moment),
+  createdAt: moment,
+  startedAt: nullable(moment),
+  finishedAt: nullable(moment),
+} as const;
+
+export const runSummary = named("RunSummary", object(summaryFields));
+
+const attempt = named(
+  "Attempt",
+  object({
+    id: id("att"),
+    no: integer(1, 1_000_000),
+    status: choice(["DISPATCHING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED", "LOST"]),
+    exitCode: nullable(integer(-2_147_483_648, 4_294_967_295)),
+    signal: nullable(text()),
+    reason: nullable(text()),
+    failure,
+    engineId: text(),
+    runnerId: nullable(text()),
+    instanceId: nullable(text()),
+    isolation: nullable(text()),
+    reused: flag({ description: "One process served several attempts" }),
+    truncatedLines: integer(0, Number.MAX_SAFE_INTEGER),
+    truncatedBytes: integer(0, Number.MAX_SAFE_INTEGER),
+    startedAt: nullable(moment),
+    finishedAt: nullable(moment),
+  }),
+);
+
+const step = named(
+  "RunStep",
+  object({
+    key: text(),
+    name: text(),
+    runtime: choice(["node", "python", "shell"]),
+    deps: list(text(), 10_000),
+    status: choice(["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"]),
+    nextAttemptAt: nullable(moment),
+    startedAt: nullable(moment),
+    finishedAt: nullable(moment),
+    attempts: list(attempt, 10_000),
+  }),
+);
+
+const inputFile = named(
+  "InputFile",
+  object({
+    id: id("file"),
+    name: text(),
+    source: choice(["upload", "url"]),
+    status: choice(["FETCHING", "READY", "FAILED"]),
+    url: optional(text()),
+    sha256: nullable(sha256),
+    mime: nullable(text()),
+    sizeBytes: nullable(integer(0, Number.MAX_SAFE_INTEGER)),
+    error: nullable(text()),
+  }),
+);
+
+export const run = named(
+  "Run",
+  object({
+    ...summaryFields,
+    originRunId: optional(id("run")),
+    environment: text(),
+    environmentId: id("env"),
+    initialInput: anyObject,
+    inputs: list(inputFile, 1_000),
+    outputs: nullable(map(anyValue(), 1_000)),
+    steps: list(step, 10_000),
+  }),
+);
+
+function anyValue() {
+  return { schema: {}, read: (at: { value: unknown }) => at.value };
+}
+
+/** A run in a list. */
+export function presentRunSummary(view: RunView): Of<typeof runSummary> {
+  return {
+    ...view,
+    failure: parsed(view.failure),
+    cancelRequestedAt: iso(view.cancelRequestedAt),
+    createdAt: iso(view.createdAt),
+    startedAt: iso(view.startedAt),
+    finishedAt: iso(view.finishedAt),
+  };
+}
+
+/** A run as the API answers it. What a step is called and needs comes from the snapshot that the run executes. */
+export function presentRun(detail: RunDetail): Of<typeof run> {
+  const { job, version } = detail;
+  const snapshot = JSON.parse(version.workflowSnap) as WorkflowSnapshot;
+  const steps = new Map(snapshot.steps.map((item) => [item.key, item]));
+  return {
+    id: detail.id,
+    jobId: detail.jobRunId,
+    project: job.project.name,
+    projectId: detail.projectId,
+    workflow: job.workflow.slug,
+    workflowId: detail.workflowId,
+    version: version.version,
+    snapHash: version.snapHash,
+    status: detail.status as RunStatus,
+    ...(job.originRunId === null ? {} : { originRunId: job.originRunId }),
+    environment: job.environment.name,
+    environmentId: job.environmentId,
+    initialInput: JSON.parse(detail.initialInput),
+    inputs: job.files.map(presentInputFile),
+    outputs: parsed(detail.outputs),
+    failure: parsed(detail.failure),
+    engineId: detail.ownerId,
+    steps: detail.steps.map((row) => {
+      const { name = row.key, runtime = "node", deps = [] } = steps.get(row.key) ?? {};
+      return {
+        key: row.key,
+        name,
+        runtime,
+        deps,
+        status: row.status as Of<typeof step>["status"],
+        nextAttemptAt: iso(row.nextAttemptAt),
+        startedAt: iso(row.startedAt),
+        finishedAt: iso(row.finishedAt),
+        attempts: row.attempts.map(presentAttempt),
+      };
+    }),
+    cancelRequestedAt: iso(detail.cancelRequestedAt),
+    createdAt: iso(detail.createdAt),
+    startedAt: iso(detail.startedAt),
+    finishedAt: iso(detail.finishedAt),
+  };
+}
+
+function presentAttempt(row: RunDetail["steps"][number]["attempts"][number]): Of<typeof attempt> {
+  const { id, no, exitCode, signal, reason, engineId, runnerId, instanceId, isolation, reused } = row;
+  return {
+    id,
+    no,
+    status: row.status as Of<typeof attempt>["status"],
+    exitCode,
+    signal,
+    reason,
+    failure: parsed(row.failure),
+    engineId,
+    runnerId,
+    instanceId,
+    isolation,
+    reused,
+    truncatedLines: row.truncatedLines,
+    truncatedBytes: row.truncatedBytes,
+    startedAt: iso(row.startedAt),
+    finishedAt: iso(row.finishedAt),
+  };
+}
+
+function presentInputFile(row: RunDetail["job"]["files"][number]): Of<typeof inputFile> {
+  return {
+    id: row.id,
+    name: row.name,
+    source: row.source as Of<typeof inputFile>["source"],
+    status: row.status as Of<typeof inputFile>["status"],
+    ...(row.url === null ? {} : { url: row.url }),
+    sha256: row.sha256,
+    mime: row.mime,
+    sizeBytes: row.sizeBytes === null ? null : Number(row.sizeBytes),
+    error: row.error,
+  };
+}
+
+function parsed<T>(text: string | null): T | null {
+  return text === null ? null : (JSON.parse(text) as T);
+}

@@ -1,0 +1,154 @@
+import type { VersionView, WorkflowView } from "@maia/db";
+import {
+  anyObject,
+  flag,
+  integer,
+  type JsonSchema,
+  named,
+  nullable,
+  type Of,
+  object,
+  passedOn,
+  text,
+} from "../http/shapes.js";
+import { id, iso, moment, sha256 } from "./common.js";
+
+const version = integer(1, 1_000_000_000);
+
+const summaryFields = {
+  id: id("wf"),
+  name: text({ description: "The slug" }),
+  project: text(),
+  projectId: id("prj"),
+  description: text(),
+  latestVersion: nullable(version),
+  hasUnpublishedChanges: flag(),
+  createdAt: moment,
+  updatedAt: moment,
+} as const;
+
+export const workflowSummary = named("WorkflowSummary", object(summaryFields));
+export const workflow = named("Workflow", object({ ...summaryFields, definition: anyObject }));
+
+const versionFields = {
+  workflow: text(),
+  workflowId: id("wf"),
+  version,
+  snapHash: sha256,
+  depsHash: nullable(sha256),
+  message: text(),
+  createdBy: nullable(text()),
+  createdAt: moment,
+} as const;
+
+export const versionSummary = named("WorkflowVersionSummary", object(versionFields));
+export const workflowVersion = named("WorkflowVersion", object({ ...versionFields, workflowSnap: anyObject }));
+
+/** What PUT answers. */
+export const publication = named(
+  "Publication",
+  object({ workflow: text(), workflowId: id("wf"), version: nullable(version), snapHash: sha256, published: flag() }),
+  {
+    workflow: "csv-report",
+    workflowId: "wf_01kc1x8m0000000000000000b2",
+    version: 3,
+    snapHash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    published: true,
+  },
+);
+
+const filesRule = {
+  type: "object",
+  properties: { enabled: { type: "boolean" }, required: { type: "boolean" }, maxItems: { type: "integer" } },
+};
+
+const definitionSchema: JsonSchema = {
+  type: "object",
+  description: "A workflow as its author writes it. Scripts are sent as text.",
+  required: ["steps"],
+  properties: {
+    name: { type: "string", pattern: "^[a-z0-9][a-z0-9-]{0,62}$" },
+    description: { type: "string" },
+    inputSpec: {
+      type: "object",
+      properties: {
+        version: { const: 2 },
+        paramsSchema: { type: "object", description: "A JSON Schema" },
+        filesInput: { type: "object", properties: { uploadFiles: filesRule, urlFiles: filesRule } },
+        examples: { type: "array", items: { type: "object" } },
+      },
+    },
+    outputsSpec: { type: "object", properties: { version: { const: 1 }, outputs: { type: "object" } } },
+    env: { type: "object", additionalProperties: { type: "string" } },
+    secrets: { type: "array", items: { type: "string" } },
+    dependencies: {
+      type: "object",
+      properties: {
+        npm: { type: "object", additionalProperties: { type: "string" } },
+        python: { type: "array", items: { type: "string" } },
+      },
+    },
+    reuse: { type: "boolean" },
+    steps: {
+      type: "array",
+      minItems: 1,
+      items: {
+        type: "object",
+        required: ["key", "script"],
+        properties: {
+          key: { type: "string", pattern: "^[a-z0-9_][a-z0-9_-]{0,62}$" },
+          name: { type: "string" },
+          runtime: { enum: ["node", "python", "shell"] },
+          script: { type: "string" },
+          deps: { type: "array", items: { type: "string" } },
+          artifacts: { type: "array", items: { type: "object" } },
+          secrets: { type: "array", items: { type: "string" } },
+          timeoutMs: { type: "integer" },
+          retry: { type: "object" },
+          transaction: { type: ["string", "null"] },
+          rollback: { type: "boolean" },
+        },
+      },
+    },
+  },
+};
+
+/** A workflow's definition; the domain checks it. */
+export const definition = { ...passedOn(definitionSchema), name: "WorkflowDefinitionRequest" };
+
+export const definitionExample = {
+  name: "hello",
+  steps: [
+    {
+      key: "greet",
+      runtime: "node",
+      script: "export default async (ctx) => ({ greeting: ctx.params.who });",
+    },
+  ],
+};
+
+/** A workflow in a list. */
+export function presentWorkflowSummary(view: WorkflowView): Of<typeof workflowSummary> {
+  const { id, slug, project, projectId, description, latestVersion, draftHash } = view;
+  const hasUnpublishedChanges = draftHash !== view.latestHash;
+  const times = { createdAt: iso(view.createdAt), updatedAt: iso(view.updatedAt) };
+  return { id, name: slug, project, projectId, description, latestVersion, hasUnpublishedChanges, ...times };
+}
+
+/** A workflow with its editable definition. */
+export function presentWorkflow(view: WorkflowView): Of<typeof workflow> {
+  return { ...presentWorkflowSummary(view), definition: JSON.parse(view.draft) };
+}
+
+type Bare = Omit<VersionView, "workflowSnap">;
+
+/** A version in a list. */
+export function presentVersionSummary({ slug, id }: WorkflowView, view: Bare): Of<typeof versionSummary> {
+  const { version, snapHash, depsHash, message, createdBy, createdAt } = view;
+  return { workflow: slug, workflowId: id, version, snapHash, depsHash, message, createdBy, createdAt: iso(createdAt) };
+}
+
+/** A version with its frozen snapshot, exactly as it was hashed. */
+export function presentVersion(workflow: WorkflowView, view: VersionView): Of<typeof workflowVersion> {
+  return { ...presentVersionSummary(workflow, view), workflowSnap: JSON.parse(view.workflowSnap) };
+}

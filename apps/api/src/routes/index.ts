@@ -1,0 +1,31 @@
+import type { Route } from "../http/route.js";
+import { artifactRoutes } from "./artifacts.js";
+import { blobRoutes } from "./blobs.js";
+import { environmentRoutes } from "./environments.js";
+import { eventRoutes } from "./events.js";
+import { jobRoutes } from "./jobs.js";
+import { keyRoutes } from "./keys.js";
+import { logRoutes } from "./logs.js";
+import { openApiRoute } from "./openapi.js";
+import { projectRoutes } from "./projects.js";
+import { runRoutes } from "./runs.js";
+import { systemRoutes } from "./system.js";
+import { versionRoutes } from "./versions.js";
+import { workflowRoutes } from "./workflows.js";
+
+/** Every route that there is. Those that are asked for most come first, since paths are tried in this order. */
+export const routes: readonly Route[] = [
+  ...jobRoutes,
+  ...runRoutes,
+  ...eventRoutes,
+  ...logRoutes,
+  ...artifactRoutes,
+  ...blobRoutes,
+  ...workflowRoutes,
+  ...versionRoutes,
+  ...projectRoutes,
+  ...environmentRoutes,
+  ...keyRoutes,
+  ...systemRoutes,
+  openApiRoute(() => routes),
+];

@@ -1,0 +1,183 @@
+import { findJobView, type JobFilter, listJobs } from "@maia/db";
+import { invalid } from "@maia/domain";
+import type { Upload } from "@maia/intake";
+import { cancelJob } from "../cancel.js";
+import { mediaType, readJson, refuseEncoding } from "../http/body.js";
+import { readMultipart } from "../http/multipart.js";
+import { type Call, created, ok, type Route, route } from "../http/route.js";
+import { choice, type JsonSchema, list, named, object, optional, text } from "../http/shapes.js";
+import { idempotencyKeyOf, replayHeader } from "../idempotency.js";
+import { keepUpload, takeJob } from "../job-intake.js";
+import { found, narrowedTo, workflowOf } from "../lookup.js";
+import { inProject, pageOf, pageRequest, paging } from "../present/common.js";
+import { jobRun, jobStatuses, presentJob } from "../present/job.js";
+import { appliedWait, waitForEnd, waitOf } from "../wait.js";
+import { explainJob } from "../why.js";
+
+const jobRequest: JsonSchema = {
+  type: "object",
+  required: ["workflow"],
+  properties: {
+    workflow: { type: "string", description: "By id or by name" },
+    project: { type: "string", description: "By id or by name; `default` unless given" },
+    version: { type: "integer", minimum: 1, description: "The latest unless given" },
+    params: { type: "object" },
+    files: {
+      type: "array",
+      description: "Files that were uploaded before",
+      items: {
+        type: "object",
+        required: ["name", "sha256"],
+        properties: { name: { type: "string" }, sha256: { type: "string" } },
+      },
+    },
+    urlFiles: {
+      type: "array",
+      description: "Files that Maia downloads",
+      items: { type: "object", required: ["url"], properties: { url: { type: "string" }, name: { type: "string" } } },
+    },
+    environment: { type: "string", description: "By id or by name" },
+    runner: { type: "string", description: "By id or by name" },
+    priority: { type: "integer" },
+    labels: { type: "object", additionalProperties: { type: "string" } },
+  },
+  additionalProperties: false,
+};
+
+const multipartRequest: JsonSchema = {
+  type: "object",
+  required: ["request"],
+  properties: { request: jobRequest, files: { type: "array", items: { type: "string", format: "binary" } } },
+};
+
+const reasons = named(
+  "Why",
+  object({ items: list(object({ code: text(), message: text(), action: optional(text()) }), 20_000) }),
+  { items: [{ code: "NO_ENGINE", message: "No engine is running", action: "Start one: maia up, or maia engine" }] },
+);
+
+export const jobRoutes: readonly Route[] = [
+  route({
+    method: "post",
+    path: "/v1/jobs",
+    operationId: "createJob",
+    summary: "Asks for a run of a workflow",
+    tag: "Jobs",
+    permission: "jobs.write",
+    requestHeaders: {
+      "Idempotency-Key": "Makes asking again safe",
+      Prefer: "`wait=N`: answers when the job has ended, or after N seconds, at most 60",
+    },
+    streamed: {
+      content: {
+        "application/json": {
+          schema: jobRequest,
+          example: { workflow: "csv-report", params: { top: 3 }, labels: { team: "finance" } },
+        },
+        "multipart/form-data": { schema: multipartRequest },
+      },
+    },
+    answers: { 201: { description: "The job", shape: jobRun, headers: { Location: "Where the job is" } } },
+    handler: async (call) => {
+      const key = idempotencyKeyOf(call.req);
+      const waitMs = waitOf(call.req);
+      const { request, uploads } = await readRequest(call);
+      const { jobId, replayed } = await takeJob(call, request, uploads, key);
+      if (waitMs !== null) await waitForEnd(call, jobId, waitMs);
+      const job = found(await findJobView(call.context.db.sql, call.caller.projects, jobId), "job");
+      return created(`/v1/jobs/${jobId}`, presentJob(job), { ...replayHeader(replayed), ...appliedWait(waitMs) });
+    },
+  }),
+  route({
+    method: "get",
+    path: "/v1/jobs",
+    operationId: "listJobs",
+    summary: "Jobs, newest first",
+    tag: "Jobs",
+    permission: "jobs.read",
+    query: {
+      ...paging,
+      ...inProject,
+      status: optional(choice(jobStatuses)),
+      workflow: optional(text({ description: "By id or by name" })),
+      scheduleId: optional(text()),
+      batchId: optional(text()),
+      label: optional(text({ description: "`name=value`, or `name` for any value" })),
+    },
+    answers: { 200: { description: "A page of jobs", shape: pageOf(jobRun) } },
+    handler: async (call) => {
+      const { context, caller, query } = call;
+      const { status, scheduleId, batchId } = query;
+      const projectId = await narrowedTo(call, query.project);
+      const workflowId =
+        query.workflow === undefined ? undefined : (await workflowOf(call, query.workflow, query.project)).id;
+      const filter: JobFilter = { projectId, status, workflowId, scheduleId, batchId, label: labelOf(query.label) };
+      const page = await listJobs(context.db, caller.projects, filter, pageRequest(query));
+      return ok({ ...page, items: page.items.map(presentJob) });
+    },
+  }),
+  route({
+    method: "get",
+    path: "/v1/jobs/{id}",
+    operationId: "getJob",
+    summary: "A job",
+    tag: "Jobs",
+    permission: "jobs.read",
+    answers: { 200: { description: "The job", shape: jobRun } },
+    handler: async ({ context, caller, params }) => {
+      return ok(presentJob(found(await findJobView(context.db.sql, caller.projects, params.id), "job")));
+    },
+  }),
+  route({
+    method: "post",
+    path: "/v1/jobs/{id}/cancel",
+    operationId: "cancelJob",
+    summary: "Stops a job. Asking again while it ends changes nothing",
+    tag: "Jobs",
+    permission: "jobs.write",
+    answers: { 202: { description: "It will end; the job as it is now", shape: jobRun } },
+    handler: async (call) => {
+      const { context, caller, params } = call;
+      const { id } = found(await findJobView(context.db.sql, caller.projects, params.id), "job");
+      await cancelJob(call, id);
+      return { status: 202, body: presentJob(found(await findJobView(context.db.sql, caller.projects, id), "job")) };
+    },
+  }),
+  route({
+    method: "get",
+    path: "/v1/jobs/{id}/why",
+    operationId: "explainJob",
+    summary: "Why the job is where it is, what matters most first",
+    tag: "Jobs",
+    permission: "jobs.read",
+    answers: { 200: { description: "Reasons", shape: reasons } },
+    handler: async ({ context, caller, params }) => {
+      const job = found(await findJobView(context.db.sql, caller.projects, params.id), "job");
+      return ok({ items: await explainJob(context.db, job) });
+    },
+  }),
+];
+
+/** JSON, or multipart with the JSON in part `request`; files are stored while they come in. */
+async function readRequest(call: Call): Promise<{ request: unknown; uploads: readonly Upload[] }> {
+  const { req, context } = call;
+  const { body, constants, uploadIdleMs } = context.config;
+  if (mediaType(req).type !== "multipart/form-data") return { request: await readJson(req, body), uploads: [] };
+  refuseEncoding(req);
+  const limits = {
+    filesMax: constants.uploadFilesMax,
+    jsonMaxBytes: body.maxBytes,
+    depthMax: body.depthMax,
+    idleMs: uploadIdleMs,
+  };
+  const { request, files } = await readMultipart(req, limits, (part, signal) => keepUpload(call, part, signal));
+  return { request, uploads: files };
+}
+
+function labelOf(label: string | undefined): JobFilter["label"] {
+  if (label === undefined) return undefined;
+  const at = label.indexOf("=");
+  const name = at < 0 ? label : label.slice(0, at);
+  if (name === "") throw invalid([{ pointer: "/label", message: "must be a label's name, or name=value" }]);
+  return { name, value: at < 0 ? null : label.slice(at + 1) };
+}

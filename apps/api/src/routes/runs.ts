@@ -1,0 +1,68 @@
+import { findRunDetail, findRunHead, listRuns } from "@maia/db";
+import { cancelJob } from "../cancel.js";
+import { ok, type Route, route } from "../http/route.js";
+import { choice, optional, text } from "../http/shapes.js";
+import { found, narrowedTo, workflowOf } from "../lookup.js";
+import { inProject, pageOf, pageRequest, paging } from "../present/common.js";
+import { presentRun, presentRunSummary, run, runStatuses, runSummary } from "../present/run.js";
+
+export const runRoutes: readonly Route[] = [
+  route({
+    method: "get",
+    path: "/v1/runs",
+    operationId: "listRuns",
+    summary: "Runs, newest first",
+    tag: "Runs",
+    permission: "runs.read",
+    query: {
+      ...paging,
+      ...inProject,
+      status: optional(choice(runStatuses)),
+      workflow: optional(text({ description: "By id or by name" })),
+    },
+    answers: { 200: { description: "A page of runs", shape: pageOf(runSummary) } },
+    handler: async (call) => {
+      const { context, caller, query } = call;
+      const projectId = await narrowedTo(call, query.project);
+      const workflowId =
+        query.workflow === undefined ? undefined : (await workflowOf(call, query.workflow, query.project)).id;
+      const page = await listRuns(
+        context.db,
+        caller.projects,
+        { projectId, status: query.status, workflowId },
+        pageRequest(query),
+      );
+      return ok({ ...page, items: page.items.map(presentRunSummary) });
+    },
+  }),
+  route({
+    method: "get",
+    path: "/v1/runs/{id}",
+    operationId: "getRun",
+    summary: "A run with its steps and their attempts",
+    tag: "Runs",
+    permission: "runs.read",
+    answers: { 200: { description: "The run", shape: run } },
+    handler: async ({ context, caller, params }) => {
+      return ok(presentRun(found(await findRunDetail(context.db, caller.projects, params.id), "run")));
+    },
+  }),
+  route({
+    method: "post",
+    path: "/v1/runs/{id}/cancel",
+    operationId: "cancelRun",
+    summary: "Stops a run. Asking again while it ends changes nothing",
+    tag: "Runs",
+    permission: "runs.write",
+    answers: { 202: { description: "It will end; the run as it is now", shape: run } },
+    handler: async (call) => {
+      const { context, caller, params } = call;
+      const { jobId } = found(await findRunHead(context.db, caller.projects, params.id), "run");
+      await cancelJob(call, jobId);
+      return {
+        status: 202,
+        body: presentRun(found(await findRunDetail(context.db, caller.projects, params.id), "run")),
+      };
+    },
+  }),
+];

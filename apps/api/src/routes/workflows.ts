@@ -1,0 +1,136 @@
+import { deleteWorkflow, listWorkflows } from "@maia/db";
+import { MaiaError } from "@maia/domain";
+import { publishWorkflow } from "@maia/intake";
+import { audited } from "../audited.js";
+import { ifMatch, requireMatch } from "../http/precondition.js";
+import { type Call, ok, type Route, route } from "../http/route.js";
+import { choice, optional } from "../http/shapes.js";
+import { intakeContext } from "../job-intake.js";
+import { projectOf, workflowOf } from "../lookup.js";
+import { inProject, pageOf, pageRequest, paging } from "../present/common.js";
+import {
+  definition,
+  definitionExample,
+  presentWorkflow,
+  presentWorkflowSummary,
+  publication,
+  workflow,
+  workflowSummary,
+} from "../present/workflow.js";
+
+const etagHeader = { ETag: "For If-Match" };
+const ifMatchHeader = { "If-Match": "Does nothing if the definition has changed since" };
+
+export const workflowRoutes: readonly Route[] = [
+  route({
+    method: "get",
+    path: "/v1/workflows",
+    operationId: "listWorkflows",
+    summary: "Workflows, newest first",
+    tag: "Workflows",
+    permission: "workflows.read",
+    query: { ...paging, ...inProject },
+    answers: { 200: { description: "A page of workflows", shape: pageOf(workflowSummary) } },
+    handler: async (call) => {
+      const { context, caller, query } = call;
+      const project = query.project === undefined ? undefined : await projectOf(call, query.project);
+      const page = await listWorkflows(context.db, caller.projects, project?.id, pageRequest(query));
+      return ok({ ...page, items: page.items.map(presentWorkflowSummary) });
+    },
+  }),
+  route({
+    method: "get",
+    path: "/v1/workflows/{idOrSlug}",
+    operationId: "getWorkflow",
+    summary: "A workflow with its editable definition",
+    tag: "Workflows",
+    permission: "workflows.read",
+    query: inProject,
+    answers: { 200: { description: "The workflow", shape: workflow, headers: etagHeader } },
+    handler: async (call) => {
+      const view = await workflowOf(call, call.params.idOrSlug, call.query.project);
+      return ok(presentWorkflow(view), { ETag: etag(view) });
+    },
+  }),
+  route({
+    method: "put",
+    path: "/v1/workflows/{idOrSlug}",
+    operationId: "putWorkflow",
+    summary: "Makes or replaces a workflow's definition, and publishes it if it has changed",
+    tag: "Workflows",
+    permission: "workflows.write",
+    query: {
+      ...inProject,
+      publish: optional(choice(["true", "false"], { description: "`false` saves a draft only" })),
+    },
+    requestHeaders: ifMatchHeader,
+    body: { shape: definition, example: definitionExample },
+    answers: {
+      200: { description: "It was there, and is as asked for", shape: publication, headers: etagHeader },
+      201: { description: "It is new", shape: publication, headers: etagHeader },
+    },
+    handler: async (call) => {
+      const { context, caller, body, now, req, query } = call;
+      const { projectId, slug } = await placeOf(call, call.params.idOrSlug, query.project);
+      const wanted = ifMatch(req);
+      const guard = (current: { readonly draftHash: string } | null) => requireMatch(wanted, current && etag(current));
+      const request = {
+        projectId,
+        slug,
+        definition: body,
+        publish: query.publish !== "false",
+        message: "",
+        principal: caller.id,
+        guard,
+      };
+      const { workflowId, version, snapHash, created, published } = await publishWorkflow(
+        intakeContext(context),
+        request,
+        now,
+      );
+      const answer = { workflow: slug, workflowId, version, snapHash, published };
+      return {
+        status: created ? 201 : 200,
+        body: answer,
+        headers: { ETag: `"${snapHash}"`, Location: `/v1/workflows/${workflowId}` },
+      };
+    },
+  }),
+  route({
+    method: "delete",
+    path: "/v1/workflows/{idOrSlug}",
+    operationId: "deleteWorkflow",
+    summary: "Deletes a workflow. Its runs stay",
+    tag: "Workflows",
+    permission: "workflows.write",
+    query: inProject,
+    requestHeaders: ifMatchHeader,
+    answers: { 204: { description: "It is gone" } },
+    handler: async (call) => {
+      const { context, now, req } = call;
+      const view = await workflowOf(call, call.params.idOrSlug, call.query.project);
+      requireMatch(ifMatch(req), etag(view));
+      const isGone = await context.db.write(async (tx) => {
+        const isDeleted = await deleteWorkflow(tx, view, now);
+        if (isDeleted) await audited(tx, call, "workflow.delete", view.id, { workflow: view.slug });
+        return isDeleted;
+      });
+      if (!isGone) throw new MaiaError("STATE_CONFLICT", "The workflow has changed at this very moment; look again");
+      return { status: 204 };
+    },
+  }),
+];
+
+/** Where a definition goes: to a workflow that is there, by its id, or under a slug in a project. */
+async function placeOf(
+  call: Call,
+  ref: string,
+  project: string | undefined,
+): Promise<{ projectId: string; slug: string }> {
+  if (ref.startsWith("wf_")) return workflowOf(call, ref, project);
+  return { projectId: (await projectOf(call, project)).id, slug: ref };
+}
+
+function etag({ draftHash }: { readonly draftHash: string }): string {
+  return `"${draftHash}"`;
+}

@@ -1,0 +1,91 @@
+import type { Db, JobView, RunDetail } from "@maia/db";
+import { findRunDetail } from "@maia/db";
+import type { WorkflowSnapshot } from "@maia/domain";
+
+/** One reason why a job is where it is. */
+export interface Reason {
+  readonly code: string;
+  readonly message: string;
+  /** What its reader can do about it. */
+  readonly action?: string;
+}
+
+/** As far as jobs ahead in the queue are counted. */
+const COUNTED = 1_000;
+
+/** Why a job is where it is, from what is true now; what matters most comes first. */
+export async function explainJob(db: Db, job: JobView): Promise<Reason[]> {
+  switch (job.status) {
+    case "QUEUED":
+      return explainQueued(db, job);
+    case "RUNNING":
+      return explainRunning(db, job);
+    case "SUCCEEDED":
+      return [{ code: "SUCCEEDED", message: "The job has succeeded" }];
+    case "FAILED":
+    case "CANCELED": {
+      const failure = job.failure === null ? null : (JSON.parse(job.failure) as Reason);
+      return [{ code: failure?.code ?? job.status, message: failure?.message ?? `The job has ended ${job.status}` }];
+    }
+  }
+}
+
+async function explainQueued({ sql }: Db, job: JobView): Promise<Reason[]> {
+  const engine = await sql.get(`SELECT 1 AS "one" FROM "Engine" WHERE "endedAt" IS NULL LIMIT 1`);
+  const ahead = await sql.get<{ count: number }>(
+    `SELECT count(*) AS "count" FROM (SELECT 1 AS "one" FROM "JobRun" WHERE "status" = 'QUEUED'
+     AND ("priority" > ? OR ("priority" = ? AND "id" < ?)) LIMIT ?) AS "ahead"`,
+    job.priority,
+    job.priority,
+    job.id,
+    COUNTED + 1,
+  );
+  const count = ahead?.count ?? 0;
+  const many = count > COUNTED ? `more than ${COUNTED} jobs are` : count === 1 ? "1 job is" : `${count} jobs are`;
+  const action = "Start one: maia up, or maia engine";
+  return [
+    ...(engine ? [] : [{ code: "NO_ENGINE", message: "No engine is running", action }]),
+    count === 0
+      ? { code: "QUEUED_NEXT", message: "The job is the next one, as soon as an engine has room" }
+      : { code: "QUEUED_BEHIND", message: `The job is queued, and ${many} ahead of it` },
+  ];
+}
+
+async function explainRunning(db: Db, job: JobView): Promise<Reason[]> {
+  const canceling = { code: "CANCELING", message: "The job was asked to end, and its steps are being stopped" };
+  const run = job.runId === null ? null : await findRunDetail(db, null, job.runId);
+  return [...(job.cancelRequestedAt ? [canceling] : []), ...(run ? explainRun(run) : [])];
+}
+
+function explainRun(run: RunDetail): Reason[] {
+  if (run.status === "PENDING_INPUTS") {
+    const missing = run.job.files.filter(({ status }) => status === "FETCHING");
+    return missing.map(({ name }) => ({
+      code: "FETCHING_INPUT",
+      message: `The input file ${name} is being downloaded`,
+    }));
+  }
+  const snapshot = JSON.parse(run.version.workflowSnap) as WorkflowSnapshot;
+  const statuses = new Map(run.steps.map((step) => [step.key, step.status]));
+  return run.steps.flatMap((step) => {
+    const deps = snapshot.steps.find(({ key }) => key === step.key)?.deps ?? [];
+    const waits = deps.filter((dep) => statuses.get(dep) !== "SUCCEEDED");
+    return explainStep(step, waits);
+  });
+}
+
+function explainStep(step: RunDetail["steps"][number], waits: readonly string[]): Reason[] {
+  if (step.status === "PENDING") {
+    if (waits.length > 0) return [{ code: "STEP_WAITS", message: `Step ${step.key} waits for ${waits.join(", ")}` }];
+    return [{ code: "STEP_READY", message: `Step ${step.key} is ready and waits for room to run` }];
+  }
+  if (step.status !== "RUNNING") return [];
+  const last = step.attempts.at(-1);
+  if (step.nextAttemptAt) {
+    const at = step.nextAttemptAt.toISOString();
+    return [{ code: "STEP_RETRIES", message: `Step ${step.key} failed and is tried again at ${at}` }];
+  }
+  if (last?.status === "DISPATCHING")
+    return [{ code: "STEP_STARTING", message: `Attempt ${last.no} of step ${step.key} is being started` }];
+  return [{ code: "STEP_RUNNING", message: `Attempt ${last?.no ?? 1} of step ${step.key} is running` }];
+}

@@ -1,0 +1,267 @@
+import { readdir } from "node:fs/promises";
+import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { moveJob } from "@maia/db";
+import { sha256Hex } from "@maia/domain";
+import { aJob, aRun, aWorkflow, endRun } from "./rows.js";
+import { type Answer, openTestApi, type RequestOptions, type TestApi } from "./support.js";
+
+let api: TestApi;
+
+beforeEach(async () => {
+  api = await openTestApi();
+  await api.put("/v1/workflows/hello", { steps: [{ key: "a", script: "x" }] });
+});
+
+afterEach(() => api[Symbol.asyncDispose]());
+
+/** A multipart body from parts that are written as they are. */
+function multipart(parts: readonly string[], boundary = "b"): RequestOptions {
+  const body = `${parts.map((part) => `--${boundary}\r\nContent-Disposition: form-data; ${part}\r\n`).join("")}--${boundary}--\r\n`;
+  return { body, headers: { "Content-Type": `multipart/form-data; boundary=${boundary}` } };
+}
+
+const field = (name: string, value: string) => `name="${name}"\r\n\r\n${value}`;
+const file = (name: string, filename: string, bytes: string, type = "text/plain") =>
+  `name="${name}"; filename="${filename}"\r\nContent-Type: ${type}\r\n\r\n${bytes}`;
+const request = field("request", '{"workflow":"hello"}');
+
+async function filesOf(answer: Answer) {
+  const rows = await api.db.models.inputFile.findMany({
+    where: { jobRunId: answer.json.id },
+    orderBy: { position: "asc" },
+  });
+  return rows.map(({ name, sha256, mime, sizeBytes }) => ({ name, sha256, mime, sizeBytes: Number(sizeBytes) }));
+}
+
+describe("a job", () => {
+  it("is answered with its defaults and where it is", async () => {
+    const answer = await api.post("/v1/jobs", { workflow: "hello", params: { top: 3 }, labels: { team: "etl" } });
+    expect([answer.status, answer.headers.get("location")]).toEqual([201, `/v1/jobs/${answer.json.id}`]);
+    expect(answer.json).toMatchObject({
+      status: "QUEUED",
+      runId: null,
+      params: { top: 3 },
+      labels: { team: "etl" },
+      priority: 0,
+      trigger: "manual",
+    });
+    expect((await api.get(answer.headers.get("location")!)).json).toEqual(answer.json);
+  });
+
+  it("is made once per Idempotency-Key, with files too (G2)", async () => {
+    const once = (key: string, options: RequestOptions) =>
+      api.request("POST", "/v1/jobs", { ...options, headers: { ...options.headers, "Idempotency-Key": key } });
+    const first = await once("k1", multipart([request, file("files", "a.txt", "one")]));
+    const again = await once("k1", multipart([request, file("files", "a.txt", "one")], "other"));
+    const changed = await once("k1", multipart([request, file("files", "a.txt", "two")]));
+    expect([first.status, first.headers.get("idempotent-replayed")]).toEqual([201, null]);
+    expect([again.status, again.headers.get("idempotent-replayed"), again.headers.get("location")]).toEqual([
+      201,
+      "true",
+      first.headers.get("location"),
+    ]);
+    expect([changed.status, changed.json.code]).toEqual([422, "IDEMPOTENCY_KEY_REUSED"]);
+    expect((await api.get("/v1/jobs")).json.items).toHaveLength(1);
+  });
+
+  it("comes with files, kept once by their content, whatever comes first", async () => {
+    const parts = [
+      file("files", "ä b.csv", "x,y", "application/octet-stream"),
+      request,
+      file("files", "b.txt", "x,y"),
+      file("files", "empty", ""),
+    ];
+    const answer = await api.request("POST", "/v1/jobs", multipart(parts));
+    expect(answer.status).toBe(201);
+    const sha256 = sha256Hex("x,y");
+    expect(await filesOf(answer)).toEqual([
+      { name: "ä b.csv", sha256, mime: "text/csv", sizeBytes: 3 },
+      { name: "b.txt", sha256, mime: "text/plain", sizeBytes: 3 },
+      { name: "empty", sha256: sha256Hex(""), mime: "text/plain", sizeBytes: 0 },
+    ]);
+    expect(await api.db.models.inputBlob.count()).toBe(2);
+  });
+
+  it.each([
+    ["no boundary", { body: "x", headers: { "Content-Type": "multipart/form-data" } }, 400],
+    ["a boundary of 300 characters", multipart([request], "b".repeat(300)), 400],
+    ["no end", { ...multipart([request]), body: `--b\r\nContent-Disposition: form-data; ${request}` }, 400],
+    ["a part without a name", multipart(['filename="a"\r\n\r\nx', request]), [400, 422]],
+    [
+      "a header of 64 KB in a part",
+      multipart([`name="request"\r\nX-A: ${"a".repeat(65_536)}\r\n\r\n{}`]),
+      [400, 413, 422],
+    ],
+    ["ten thousand parts", multipart(Array.from({ length: 10_000 }, () => file("files", "a", "x"))), 413],
+    [
+      "a multipart inside a multipart",
+      multipart([`name="request"\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\nx\r\n--c--`]),
+      400,
+    ],
+    ["no request", multipart([file("files", "a", "x")]), 422],
+    ["two requests", multipart([request, request]), 422],
+    ["21 files", multipart([request, ...Array.from({ length: 21 }, (_, i) => file("files", `f${i}`, "x"))]), 413],
+    ["a part that would be a field of its own", multipart([request, field("__proto__[x]", "1")]), 422],
+    ["a file under the name of a path", multipart([request, file("files[0][path]", "a", "x")]), 422],
+    ["text where a file is due", multipart([request, field("files", "/etc/passwd")]), 422],
+    ["JSON that is none", multipart([field("request", "{")]), 400],
+    ["a key that appears twice", multipart([field("request", '{"workflow":"hello","workflow":"x"}')]), 400],
+  ] as const)("is refused with %s (B067, B068, B070)", async (_what, options, status) => {
+    const answer = await api.request("POST", "/v1/jobs", options as RequestOptions);
+    expect([status].flat()).toContain(answer.status);
+    expect(answer.json.code).toMatch(/^(BAD_|INVALID|TOO_LARGE)/);
+    expect((await api.get("/v1/jobs")).json.items).toEqual([]);
+    expect(await readdir(api.dataDir.tmp)).toEqual([]);
+  });
+
+  it("is refused with a file above the limit, and nothing is left of it (B068)", async () => {
+    const { constants } = (await import("../src/config.js")).readConfig({ MAIA_UPLOAD_FILE_MAX: "1000" });
+    await using small = await openTestApi({ constants });
+    await small.put("/v1/workflows/hello", { steps: [{ key: "a", script: "x" }] });
+    const answer = await small.request(
+      "POST",
+      "/v1/jobs",
+      multipart([request, file("files", "big", "x".repeat(1_001))]),
+    );
+    expect([answer.status, answer.json.code]).toEqual([413, "TOO_LARGE"]);
+    expect(await readdir(small.dataDir.tmp)).toEqual([]);
+    expect(
+      (await small.request("POST", "/v1/jobs", multipart([request, file("files", "ok", "x".repeat(1_000))]))).status,
+    ).toBe(201);
+  });
+
+  it("leaves nothing behind when its sender goes away in the middle (F53)", async () => {
+    const start = `POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${api.adminKey}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n`;
+    const part = `--b\r\nContent-Disposition: form-data; ${file("files", "a.txt", "x".repeat(50_000))}`;
+    const { connect } = await import("node:net");
+    const socket = connect(Number(new URL(api.url).port), "127.0.0.1");
+    socket.write(start + part);
+    while ((await readdir(api.dataDir.tmp)).length === 0) await new Promise(setImmediate);
+    socket.destroy();
+    while ((await readdir(api.dataDir.tmp)).length > 0) await new Promise(setImmediate);
+    expect((await api.get("/v1/jobs")).json.items).toEqual([]);
+    expect(api.logged.filter(({ level }) => level === "error")).toEqual([]);
+  });
+
+  it("is refused where its JSON names what only Maia knows (B071)", async () => {
+    const odd = [
+      { path: "/etc/passwd", originalname: "x" },
+      { name: "x", sha256: "a".repeat(64), path: "/etc/passwd" },
+      { filepath: "/x" },
+      { blobId: "x" },
+      { name: "x", status: "READY" },
+    ];
+    for (const one of odd) expect((await api.post("/v1/jobs", { workflow: "hello", files: [one] })).status).toBe(422);
+    const unknown = await api.post("/v1/jobs", { workflow: "hello", files: [{ name: "x", sha256: "a".repeat(64) }] });
+    expect([unknown.status, unknown.json.code, unknown.json.errors[0].pointer]).toEqual([
+      422,
+      "BLOB_UNKNOWN",
+      "/files/0/sha256",
+    ]);
+  });
+
+  it("is answered when it ends, if its caller would rather wait", async () => {
+    const waiting = api.post("/v1/jobs", { workflow: "hello" }, { headers: { Prefer: "wait=30" } });
+    let job: { id: string; projectId: string } | undefined;
+    while (!job) [job] = (await api.get("/v1/jobs")).json.items;
+    await api.db.write((tx) => moveJob(tx, job!, "refuse", api.now));
+    const answer = await waiting;
+    expect([answer.status, answer.json.status, answer.headers.get("preference-applied")]).toEqual([
+      201,
+      "FAILED",
+      "wait=30",
+    ]);
+  });
+
+  it("is answered after the time that its caller would wait at most", async () => {
+    const answer = await api.post("/v1/jobs", { workflow: "hello" }, { headers: { Prefer: "respond-async, wait=0" } });
+    expect([answer.status, answer.json.status, answer.headers.get("preference-applied")]).toEqual([
+      201,
+      "QUEUED",
+      "wait=0",
+    ]);
+  });
+
+  it("ends at once when it is cancelled in the queue, and is asked to end when it runs", async () => {
+    const workflow = await aWorkflow(api, "other");
+    const queued = await aJob(api, workflow);
+    expect((await api.post(`/v1/jobs/${queued.id}/cancel`)).json).toMatchObject({
+      status: "CANCELED",
+      failure: { code: "CANCELED" },
+    });
+    const run = await aRun(api, workflow);
+    const rung = api.db.bell("engine").next();
+    const first = await api.post(`/v1/jobs/${run.jobId}/cancel`);
+    await rung;
+    api.now = new Date(api.now.getTime() + 1_000);
+    const again = await api.post(`/v1/runs/${run.id}/cancel`);
+    expect([first.status, first.json.status, again.status]).toEqual([202, "RUNNING", 202]);
+    expect(again.json.cancelRequestedAt).toBe(first.json.cancelRequestedAt);
+    await endRun(api, run);
+    expect((await api.post(`/v1/runs/${run.id}/cancel`)).json.code).toBe("STATE_CONFLICT");
+    expect((await api.post(`/v1/jobs/${run.jobId}/cancel`)).status).toBe(409);
+  });
+
+  it("says why it waits", async () => {
+    const ahead = await api.post("/v1/jobs", { workflow: "hello" });
+    const behind = await api.post("/v1/jobs", { workflow: "hello" });
+    const codes = async (id: string) =>
+      (await api.get(`/v1/jobs/${id}/why`)).json.items.map(({ code }: { code: string }) => code);
+    expect(await codes(ahead.json.id)).toEqual(["NO_ENGINE", "QUEUED_NEXT"]);
+    expect(await codes(behind.json.id)).toEqual(["NO_ENGINE", "QUEUED_BEHIND"]);
+  });
+});
+
+describe("the list of jobs", () => {
+  it("is newest first, whole and without repeats, page by page, while new jobs come", async () => {
+    const made: string[] = [];
+    for (let i = 0; i < 7; i++) made.unshift((await api.post("/v1/jobs", { workflow: "hello" })).json.id);
+    const seen: string[] = [];
+    for (let cursor: string | null = ""; cursor !== null; ) {
+      const page: Answer["json"] = (await api.get(`/v1/jobs?limit=3${cursor ? `&cursor=${cursor}` : ""}`)).json;
+      seen.push(...page.items.map(({ id }: { id: string }) => id));
+      cursor = page.nextCursor;
+      await api.post("/v1/jobs", { workflow: "hello" });
+    }
+    expect(seen).toEqual(made);
+  });
+
+  it("can be narrowed by status, workflow, project and label", async () => {
+    await api.put("/v1/workflows/other", { steps: [{ key: "a", script: "x" }] });
+    const plain = (await api.post("/v1/jobs", { workflow: "hello" })).json;
+    const labelled = (await api.post("/v1/jobs", { workflow: "other", labels: { team: "e%l_", 'a"b': "x" } })).json;
+    await api.post(`/v1/jobs/${plain.id}/cancel`);
+    const ids = async (query: string) =>
+      (await api.get(`/v1/jobs?${query}`)).json.items.map(({ id }: { id: string }) => id);
+    expect(await ids("status=CANCELED")).toEqual([plain.id]);
+    expect(await ids("status=QUEUED")).toEqual([labelled.id]);
+    expect(await ids("workflow=other")).toEqual([labelled.id]);
+    expect(await ids(`label=${encodeURIComponent("team=e%l_")}`)).toEqual([labelled.id]);
+    expect(await ids("label=team")).toEqual([labelled.id]);
+    expect(await ids(`label=${encodeURIComponent('a"b=x')}`)).toEqual([labelled.id]);
+    expect(await ids("label=team%3DE%25L_")).toEqual([]);
+    expect(await ids("project=default&limit=1")).toEqual([labelled.id]);
+    expect((await api.get("/v1/jobs?workflow=ghost")).status).toBe(404);
+  });
+
+  it("shows a key for several projects what is theirs, newest first, and nothing else", async () => {
+    const projects: string[] = [];
+    for (const name of ["one", "two", "three"]) {
+      projects.push((await api.post("/v1/projects", { name })).json.id);
+      await api.put(`/v1/workflows/w?project=${name}`, { steps: [{ key: "a", script: "x" }] });
+    }
+    const made: string[] = [];
+    for (const project of ["one", "two", "three", "two", "one"]) {
+      const { id } = (await api.post("/v1/jobs", { workflow: "w", project })).json;
+      if (project !== "three") made.unshift(id);
+    }
+    const key = await api.keyOf("viewer", projects.slice(0, 2));
+    const first = (await api.get("/v1/jobs?limit=3", { key })).json;
+    const rest = (await api.get(`/v1/jobs?limit=3&cursor=${first.nextCursor}`, { key })).json;
+    expect([...first.items, ...rest.items].map(({ id }: { id: string }) => id)).toEqual(made);
+    expect(rest.nextCursor).toBeNull();
+    expect((await api.get("/v1/jobs", { key: await api.keyOf("viewer", []) })).json.items).toEqual([]);
+    const cursor = (await api.get("/v1/workflows?limit=1")).json.nextCursor;
+    expect((await api.get(`/v1/jobs?cursor=${cursor}`)).json.code).toBe("BAD_CURSOR");
+  });
+});
