@@ -1,0 +1,8 @@
+/**
+ * A way by which tasks come to this runner and frames go back. A carrier translates: it hands tasks to `Attempts`, which
+ * alone decides what is started, and passes on what `Attempts` lets it follow.
+ */
+export interface Carrier extends AsyncDisposable {
+  /** Where this runner can be reached, or whom it has dialled; for the log. */
+  readonly url: string;
+}

@@ -1,0 +1,125 @@
+import { join, resolve } from "node:path";
+import type { IsolationLevel } from "@maia/runner-protocol";
+import {
+  ConfigError,
+  type Env,
+  readConstants,
+  readEnum,
+  readFlag,
+  readInteger,
+  readOptional,
+  readPort,
+  readString,
+} from "@maia/service";
+
+/** What a runner is told by its environment. */
+export interface RunnerConfig {
+  readonly dataDir: string;
+  readonly isolation: "auto" | IsolationLevel;
+  readonly carrier: DirectCarrierConfig;
+  /** How many attempts may run at once. */
+  readonly slots: number;
+  readonly drainLimitMs: number;
+  readonly leaseTtlMs: number;
+  readonly connectivityTimeoutMs: number;
+  /** Raw text of MAIA_URL_ALLOW. */
+  readonly urlAllow: string;
+  readonly keep: KeepConfig;
+}
+
+/** How long things are remembered after their attempt has ended. In milliseconds. */
+export interface KeepConfig {
+  /** Ids of attempts. An engine that was away for less never starts one twice; three days outlast a weekend. */
+  readonly ledgerMs: number;
+  /** Frames of attempts, for an engine that has not fetched them yet. */
+  readonly spoolMs: number;
+  /** Content that no running attempt uses. It outlasts the frames that name it. */
+  readonly blobMs: number;
+}
+
+/** The carrier that an engine dials. */
+export interface DirectCarrierConfig {
+  readonly kind: "direct";
+  readonly host: string;
+  readonly port: number;
+  readonly token: string;
+  /** Files with a certificate and its key; null: plain HTTP. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+  readonly streamHeartbeatMs: number;
+  /** A request body that brings no byte for so long is given up. In milliseconds. */
+  readonly bodyIdleMs: number;
+  readonly blobMaxBytes: number;
+}
+
+const HOUR_MS = 3_600_000;
+const MIN_TOKEN = 32; // characters. Source: contract.md, §2
+/** Largest blob, in bytes: what the largest artifact may have. */
+const BLOB_MAX_BYTES = 10 * 1024 ** 3;
+
+/** Reads the environment. @throws {ConfigError} naming the variable and what to do. */
+export function readConfig(env: Env): RunnerConfig {
+  const constants = readConstants(env);
+  const spoolMs = readInteger(env, "MAIA_RUNNER_SPOOL_KEEP_MS", 24 * HOUR_MS);
+  return {
+    dataDir: resolve(
+      readString(env, "MAIA_RUNNER_DATA_DIR", join(readString(env, "MAIA_DATA_DIR", ".maia"), "runner")),
+    ),
+    isolation: readEnum(env, "MAIA_ISOLATION", ["auto", "sandbox", "pid-namespace", "process-group"], "auto"),
+    carrier: readCarrier(env, constants.streamHeartbeatMs, constants.streamIdleMs),
+    slots: Math.max(1, constants.runnerSlots),
+    drainLimitMs: constants.drainLimitMs,
+    leaseTtlMs: constants.leaseTtlMs,
+    connectivityTimeoutMs: constants.connectivityTimeoutMs,
+    urlAllow: readString(env, "MAIA_URL_ALLOW", ""),
+    keep: { ledgerMs: readInteger(env, "MAIA_RUNNER_LEDGER_KEEP_MS", 72 * HOUR_MS), spoolMs, blobMs: 2 * spoolMs },
+  };
+}
+
+function readCarrier(env: Env, streamHeartbeatMs: number, bodyIdleMs: number): DirectCarrierConfig {
+  if (readOptional(env, "MAIA_GATEWAY_URL")) {
+    throw new ConfigError(
+      "MAIA_GATEWAY_URL is set, but this runner cannot dial out to a gateway; unset it and set RUNNER_TOKEN",
+    );
+  }
+  const host = readString(env, "MAIA_RUNNER_HOST", "127.0.0.1");
+  const tls = readTls(env);
+  if (!tls && !isLoopback(host) && !readFlag(env, "MAIA_TRUST_PROXY")) {
+    throw new ConfigError(
+      `MAIA_RUNNER_HOST is ${host}: outside loopback a runner listens only with MAIA_TLS_CERT and MAIA_TLS_KEY, or behind something that terminates TLS (MAIA_TRUST_PROXY=1)`,
+    );
+  }
+  const port = readPort(env, "MAIA_RUNNER_PORT", 9090);
+  return {
+    kind: "direct",
+    host,
+    port,
+    token: readToken(env),
+    tls,
+    streamHeartbeatMs,
+    bodyIdleMs,
+    blobMaxBytes: BLOB_MAX_BYTES,
+  };
+}
+
+function readToken(env: Env): string {
+  const token = env.RUNNER_TOKEN ?? "";
+  const fix = "set it to a random word of at least 32 characters, the same for the engine";
+  if (token === "") throw new ConfigError(`RUNNER_TOKEN is not set; ${fix}`);
+  if (!/^[\x21-\x7e]*$/.test(token))
+    throw new ConfigError(`RUNNER_TOKEN holds a space, a line break or a special character; ${fix}`);
+  if (token.length < MIN_TOKEN) throw new ConfigError(`RUNNER_TOKEN has ${token.length} characters; ${fix}`);
+  return token;
+}
+
+function readTls(env: Env): DirectCarrierConfig["tls"] {
+  const certFile = readOptional(env, "MAIA_TLS_CERT");
+  const keyFile = readOptional(env, "MAIA_TLS_KEY");
+  if (!certFile && !keyFile) return null;
+  if (!certFile || !keyFile)
+    throw new ConfigError("MAIA_TLS_CERT and MAIA_TLS_KEY belong together; set both or neither");
+  return { certFile, keyFile };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}

@@ -1,0 +1,56 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+/** Where everything of a runner lies: absolute paths. */
+export interface RunnerDir extends Disposable {
+  readonly ledger: string;
+  readonly spool: string;
+  readonly blobs: string;
+  readonly tmp: string;
+  /** For the executor: attempts, and sets of dependencies. */
+  readonly exec: string;
+}
+
+/**
+ * Makes a runner's data directory where it does not exist yet, and locks it until disposed.
+ * @throws {Error} when it cannot be used, or another runner uses it.
+ */
+export async function openRunnerDir(root: string): Promise<RunnerDir> {
+  const at = (name: string) => join(root, name);
+  const paths = { ledger: at("ledger"), spool: at("spool"), blobs: at("blobs"), tmp: at("tmp"), exec: at("exec") };
+  try {
+    // Others may pass through to the folders of steps that run as another user, but not look.
+    for (const path of [root, paths.exec]) await mkdir(path, { recursive: true, mode: 0o711 });
+    for (const path of Object.values(paths)) await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Error(
+      `The runner's data directory ${root} cannot be used: ${(error as Error).message}. Set MAIA_RUNNER_DATA_DIR to another`,
+    );
+  }
+  const lock = await lockFolder(root);
+  return { ...paths, [Symbol.dispose]: () => lock[Symbol.dispose]() };
+}
+
+/**
+ * Holds a folder for this process alone. SQLite takes the lock: the kernel gives it back when the process ends, however
+ * it ends, and it holds across containers that share the folder.
+ */
+async function lockFolder(root: string): Promise<Disposable> {
+  const owner = join(root, "owner");
+  const database = new DatabaseSync(join(root, "lock"), { timeout: 0 });
+  try {
+    database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+  } catch (error) {
+    database.close();
+    const pid = await readFile(owner, "utf8").catch(() => "unknown");
+    throw new Error(
+      `Another runner (process ${pid.trim()}) uses the data directory ${root}; stop it, or set MAIA_RUNNER_DATA_DIR to another`,
+      {
+        cause: error,
+      },
+    );
+  }
+  await writeFile(owner, `${process.pid}\n`);
+  return { [Symbol.dispose]: () => database.close() };
+}

@@ -1,0 +1,125 @@
+import { type LocalExecutor, openLocalExecutor } from "@maia/exec";
+import { parseUrlAllow, testConnection } from "@maia/outbound";
+import type { Executor } from "@maia/runner-protocol";
+import { type Logger, Resources } from "@maia/service";
+import { BlobStore } from "@maia/storage";
+import { Attempts } from "./attempts/attempts.js";
+import type { RunnerConfig } from "./config.js";
+import { openRunnerDir, type RunnerDir } from "./data-dir.js";
+import { openDirectCarrier } from "./direct/direct-carrier.js";
+import { Ledger } from "./ledger/ledger.js";
+import { sweepRegularly } from "./sweep.js";
+import { VERSION } from "./version.js";
+
+export interface RunnerDeps {
+  readonly logger: Logger;
+  readonly clock?: () => Date;
+  /** Opens what carries tasks out; local processes unless told. */
+  readonly openExecutor?: (options: ExecutorOptions) => Promise<RunnerExecutor>;
+}
+
+/** What carries tasks out, and why it cannot, where it cannot. */
+export interface RunnerExecutor extends Executor {
+  readonly report?: LocalExecutor["report"];
+}
+
+export interface ExecutorOptions {
+  readonly config: RunnerConfig;
+  readonly dir: RunnerDir;
+  readonly ledgerId: string;
+  readonly blobs: BlobStore;
+  readonly logger: Logger;
+}
+
+export interface RunningRunner extends AsyncDisposable {
+  readonly url: string;
+  readonly ledgerId: string;
+  /** Settles with an exit code where the runner cannot go on. */
+  readonly done: Promise<number>;
+}
+
+/** How long killed attempts may take to be noted when a drain is over. In milliseconds. */
+export const KILL_WAIT_MS = 10_000;
+/** Ready processes kept per runtime. */
+const POOL_SIZE = 4;
+
+/** Starts a runner. Disposing it drains: it takes no new tasks, and lets those it has end. */
+export async function start(config: RunnerConfig, deps: RunnerDeps): Promise<RunningRunner> {
+  const { logger, clock = () => new Date(), openExecutor = openLocal } = deps;
+  await using stack = new Resources();
+  const dir = stack.use(await openRunnerDir(config.dataDir));
+  const { ledger, damaged } = await Ledger.open(dir.ledger, { keepMs: config.keep.ledgerMs, now: clock() });
+  stack.defer(() => ledger.close());
+  const { ledgerId } = ledger;
+  if (damaged) logger.error("the ledger was damaged; attempts that it held count as lost", { damaged, ledgerId });
+  const blobs = await BlobStore.open(dir.blobs, dir.tmp);
+  const executor = stack.use(await openExecutor({ config, dir, ledgerId, blobs, logger }));
+
+  const broken = Promise.withResolvers<number>();
+  const onBroken = (error: Error) => {
+    logger.error("the runner cannot go on", { error });
+    broken.resolve(1);
+  };
+  const { slots, keep } = config;
+  const attempts = new Attempts({
+    ledger,
+    spoolDir: dir.spool,
+    executor,
+    blobs,
+    slots,
+    logger,
+    clock,
+    onBroken,
+    whyNoWork: () => whyNoWork(executor),
+  });
+  await attempts.settleAfterCrash();
+  stack.use(sweepRegularly({ ledger, attempts, blobs, spoolDir: dir.spool, keep, logger, clock }));
+
+  const carrier = stack.use(
+    await openDirectCarrier(config.carrier, {
+      attempts,
+      blobs,
+      ledgerId,
+      isolation: executor.isolation,
+      slots,
+      version: VERSION,
+      testConnection: connectionTest(config),
+      logger,
+    }),
+  );
+  stack.defer(() => attempts.drain(config.drainLimitMs, KILL_WAIT_MS));
+  logger.info("the runner listens", { url: carrier.url, ledgerId, isolation: executor.isolation, slots });
+  const running = stack.move();
+  return {
+    url: carrier.url,
+    ledgerId,
+    done: broken.promise,
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  };
+}
+
+/** A level that was named and cannot be had refuses all work (G30). */
+function whyNoWork({ isolation, report }: RunnerExecutor): string | null {
+  const missing = report?.missing.find(({ level }) => level === isolation);
+  return missing ? `Isolation ${isolation} cannot be had here: ${missing.reason}` : null;
+}
+
+async function openLocal({ config, dir, ledgerId, blobs, logger }: ExecutorOptions): Promise<LocalExecutor> {
+  const executor = await openLocalExecutor({
+    root: dir.exec,
+    ledgerId,
+    isolation: config.isolation,
+    keep: (bytes) => blobs.put(bytes),
+    poolSize: Math.min(POOL_SIZE, config.slots),
+    leaseTtlMs: config.leaseTtlMs,
+    log: (level, message, fields) => logger[level](message, fields),
+  });
+  for (const { level, reason } of executor.report.missing)
+    logger.info("a stronger isolation cannot be had", { level, reason });
+  return executor;
+}
+
+function connectionTest({ urlAllow, connectivityTimeoutMs }: RunnerConfig) {
+  const allow = parseUrlAllow(urlAllow);
+  return (host: string, port: number) => testConnection({ host, port, timeoutMs: connectivityTimeoutMs, allow });
+}
