@@ -1,0 +1,188 @@
+import { randomBytes } from "node:crypto";
+import {
+  type AttemptRef,
+  INPUT_ARTIFACT,
+  insertArtifact,
+  insertAttempt,
+  measure,
+  moveRun,
+  moveStep,
+  type OwnedRun,
+  readRunFacts,
+  readUpstream,
+  renderInput,
+  requestStop,
+  setNextAttempt,
+  stepOutputs,
+  type Tx,
+} from "@maia/db";
+import { type Action, type Json, newId, type PlanLimits, planRun, type RunFacts, resolveOutputs } from "@maia/domain";
+import type { Hold } from "./slots.js";
+import type { LoadedVersion } from "./snapshots.js";
+
+/** An attempt that was opened and is to be sent once its write has committed. */
+export interface OpenedAttempt {
+  readonly ref: AttemptRef;
+  readonly token: string;
+  /** The text of its `input.json`. */
+  readonly input: string;
+  /** The ledger that it is bound to. */
+  readonly ledgerId: string;
+}
+
+/** What a write that advanced a run leaves to be done outside of the database. */
+export interface Advanced {
+  readonly opened: readonly OpenedAttempt[];
+  readonly stop: readonly string[];
+  readonly fetch: readonly string[];
+  /** True: steps are ready, but there was no slot for them. */
+  readonly hungry: boolean;
+  /** When the next retry is due, if this write planned one. */
+  readonly retryAt: Date | null;
+  /** True: the run has ended, or is no longer ours. */
+  readonly over: boolean;
+}
+
+/** Who advances runs, and within what. */
+export interface Advancer {
+  readonly engineId: string;
+  /** The ledger that new attempts are bound to; null while the executor cannot be reached, then none is opened. */
+  readonly ledgerId: string | null;
+  readonly runnerId: string;
+  readonly limits: PlanLimits;
+}
+
+/** Plans never need more rounds than this; more would mean that an action does not change the facts it follows from. */
+const MAX_ROUNDS = 8;
+
+/**
+ * Carries out what `planRun` says about a run, inside the write that changed its facts, so that the end of a step and
+ * the start of the next are one commit.
+ */
+export async function advanceRun(
+  tx: Tx,
+  run: OwnedRun,
+  version: LoadedVersion,
+  who: Advancer,
+  hold: Hold,
+  now: Date,
+): Promise<Advanced> {
+  const work: Work = { opened: [], stop: [], fetch: [], hungry: false, retryAt: null, over: false };
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const facts = await readRunFacts(tx, run, version.snapshot);
+    if (!facts) return { ...work, over: true };
+    const actions = planRun(facts, now, who.limits);
+    if (actions.length === 0) return { ...work, over: isOver(facts) };
+    let again = false;
+    for (const action of actions)
+      again = (await carryOut(tx, run, version, who, hold, now, facts, action, work)) || again;
+    if (!again) return work;
+  }
+  throw new Error(`run ${run.id} is still not settled after ${MAX_ROUNDS} rounds`);
+}
+
+function isOver(facts: RunFacts): boolean {
+  return facts.status !== "PENDING_INPUTS" && facts.status !== "RUNNING";
+}
+
+interface Work {
+  opened: OpenedAttempt[];
+  stop: string[];
+  fetch: string[];
+  hungry: boolean;
+  retryAt: Date | null;
+  over: boolean;
+}
+
+/** @returns true when the plan must be made again, because the action makes new ones possible at once. */
+async function carryOut(
+  tx: Tx,
+  run: OwnedRun,
+  version: LoadedVersion,
+  who: Advancer,
+  hold: Hold,
+  now: Date,
+  facts: RunFacts,
+  action: Action,
+  work: Work,
+): Promise<boolean> {
+  switch (action.do) {
+    case "moveRun": {
+      const outputs = action.move === "stepsSucceeded" ? await outputsOf(tx, run, version) : null;
+      await moveRun(tx, run, action.move, now, { failure: action.failure, outputs });
+      work.over = action.move !== "inputsReady";
+      return action.move === "inputsReady";
+    }
+    case "moveStep":
+      await moveStep(tx, run, action.stepKey, action.move, now);
+      return false;
+    case "waitForRetry":
+      await setNextAttempt(tx, run, action.stepKey, action.until, now);
+      if (work.retryAt === null || action.until < work.retryAt) work.retryAt = action.until;
+      return action.until <= now;
+    case "stopAttempt":
+      await requestStop(tx, run, action.attemptId, now);
+      work.stop.push(action.attemptId);
+      return false;
+    case "fetchInput":
+      work.fetch.push(action.fileId);
+      return false;
+    case "startAttempt": {
+      if (who.ledgerId === null || !hold.take()) {
+        work.hungry = true;
+        return false;
+      }
+      const step = facts.steps.find((candidate) => candidate.key === action.stepKey);
+      if (step?.status === "PENDING") await moveStep(tx, run, action.stepKey, "start", now);
+      else await setNextAttempt(tx, run, action.stepKey, null, now);
+      work.opened.push(await openAttempt(tx, run, who, action.stepKey, step?.deps ?? [], action.no, who.ledgerId, now));
+      return false;
+    }
+  }
+}
+
+async function openAttempt(
+  tx: Tx,
+  run: OwnedRun,
+  who: Advancer,
+  stepKey: string,
+  deps: readonly string[],
+  no: number,
+  ledgerId: string,
+  now: Date,
+): Promise<OpenedAttempt> {
+  const token = randomBytes(24).toString("base64url");
+  const { engineId, runnerId } = who;
+  const ref = await insertAttempt(
+    tx,
+    run,
+    { id: newId("attempt", now), stepKey, no, token, engineId, runnerId, ledgerId },
+    now,
+  );
+  const input = await inputText(tx, run.id, stepKey, no, deps);
+  const file = { name: INPUT_ARTIFACT, mime: "application/json", ...measure(input), system: true };
+  await insertArtifact(tx, ref, file, now);
+  return { ref, token, input, ledgerId };
+}
+
+/** The text of an attempt's `input.json`, from the facts that stand when it opens. */
+export async function inputText(
+  tx: Pick<Tx, "sql">,
+  runId: string,
+  stepKey: string,
+  attemptNo: number,
+  deps: readonly string[],
+): Promise<string> {
+  const row = await tx.sql.get<{ initialInput: string }>(`SELECT "initialInput" FROM "Run" WHERE "id" = ?`, runId);
+  const upstream = await readUpstream(tx.sql, runId, deps);
+  return renderInput({ runId, stepKey, attemptNo, initialInput: row?.initialInput ?? "{}", upstream });
+}
+
+async function outputsOf(tx: Tx, run: OwnedRun, version: LoadedVersion): Promise<{ [name: string]: Json } | null> {
+  const spec = version.snapshot.outputsSpec;
+  if (!spec) return null;
+  const texts = await stepOutputs(tx.sql, run.id);
+  const wanted = new Set(Object.values(spec.outputs).map((output) => output.stepKey));
+  const data = new Map([...texts].filter(([key]) => wanted.has(key)).map(([key, text]) => [key, JSON.parse(text)]));
+  return resolveOutputs(spec, data);
+}

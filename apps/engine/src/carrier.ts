@@ -1,0 +1,206 @@
+import type { AttemptRef, Db, Tx } from "@maia/db";
+import type { AttemptEnd, Clock } from "@maia/domain";
+import { type CancelMode, type Executor, ExecutorError, type Frame } from "@maia/runner-protocol";
+import type { Logger } from "@maia/service";
+import type { BlobStore } from "@maia/storage";
+import { type Advanced, type Advancer, advanceRun } from "./advance.js";
+import { buildTask, TaskError, type TaskRules } from "./dispatch.js";
+import { type Flight, type InHand, judgeRefusal, type Landing, land, loseFlight } from "./flights.js";
+import { Backoff, pause } from "./pause.js";
+import type { Slots } from "./slots.js";
+import type { Writes } from "./writes.js";
+
+/** Ledgers of this kind belong to the engine's own processes, and end with it. */
+export const LOCAL_LEDGER = "local:";
+
+export interface CarrierDeps {
+  readonly db: Db;
+  readonly blobs: BlobStore;
+  readonly executor: Executor;
+  readonly slots: Slots;
+  readonly writes: Writes;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly rules: TaskRules;
+  readonly stopped: AbortSignal;
+  readonly advancer: () => Advancer;
+  /** Told what a write that ended an attempt leaves to be done; null: the attempt was not ours to end. */
+  readonly landed: (inHand: InHand, advanced: Advanced | null) => void;
+}
+
+/** What an attempt is sent with. */
+export interface CarriedAttempt {
+  readonly ref: AttemptRef;
+  readonly token: string;
+  /** The text of its `input.json`. */
+  readonly input: string;
+  /** The ledger that it is bound to. */
+  readonly ledgerId: string;
+}
+
+/** Carries attempts from their task to their end, whatever happens to the stream of their frames. */
+export class Carrier {
+  readonly #flights = new Map<string, Flight>();
+
+  constructor(private readonly deps: CarrierDeps) {}
+
+  get size(): number {
+    return this.#flights.size;
+  }
+
+  /** True when steps run as processes of this engine, and so end with it. */
+  get isLocal(): boolean {
+    return this.ledgerId?.startsWith(LOCAL_LEDGER) ?? false;
+  }
+
+  /** Whose ledger new attempts are bound to; null while the executor has not been reached. */
+  get ledgerId(): string | null {
+    try {
+      return this.deps.executor.ledgerId;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Takes an attempt in hand: sends its task, then follows it. Sending it again re-attaches where it has started. */
+  carry(inHand: InHand, attempt: CarriedAttempt, lastSeq: number): void {
+    const flight: Flight = { ref: attempt.ref, ...inHand, lastSeq, stop: null, draining: false };
+    this.#flights.set(flight.ref.id, flight);
+    void this.#fly(flight, () => this.#send(flight, attempt)).catch((error: unknown) => {
+      this.deps.logger.error("an attempt could not be followed", { attemptId: flight.ref.id, error });
+    });
+  }
+
+  /** Ends an attempt that has nobody left to report about it. */
+  async lose(inHand: InHand, ref: AttemptRef, end: AttemptEnd): Promise<void> {
+    await this.#end({ ref, ...inHand, lastSeq: 0, stop: null, draining: false }, end);
+  }
+
+  /** Asks for the end of an attempt, and goes on asking until the executor has heard it. */
+  cancel(attemptId: string, mode: CancelMode): void {
+    const flight = this.#flights.get(attemptId);
+    if (!flight) return;
+    flight.stop = mode;
+    this.deps.executor.cancel(attemptId, mode).catch((error: unknown) => {
+      const unknown = error instanceof ExecutorError && error.code === "ATTEMPT_UNKNOWN";
+      if (!unknown) this.deps.logger.warn("a cancel could not be delivered yet", { attemptId, error });
+      const again = () =>
+        this.#flights.get(attemptId) === flight && flight.stop === mode && this.cancel(attemptId, mode);
+      void pause(REPEAT_CANCEL_MS, this.deps.stopped).then(again);
+    });
+  }
+
+  /** Ends every attempt because the engine stops; they count as lost, not as canceled. */
+  killAll(): void {
+    for (const flight of this.#flights.values()) {
+      flight.draining = true;
+      this.cancel(flight.ref.id, "kill");
+    }
+  }
+
+  /** Lets go of the attempts of a run that has another owner. Processes of our own end; a runner's are the owner's now. */
+  letGoOf(runId: string): void {
+    for (const flight of this.#flights.values()) if (flight.run.id === runId) this.#letGo(flight);
+  }
+
+  async *#send(flight: Flight, attempt: CarriedAttempt): AsyncGenerator<readonly Frame[]> {
+    const { db, blobs, rules, executor } = this.deps;
+    const { task, find } = await buildTask(db, blobs, flight.run, flight.version, attempt, rules);
+    if (flight.stop !== null && flight.lastSeq === 0 && this.isLocal) throw new StoppedBeforeStart();
+    yield* executor.start(task, find, { ledgerId: attempt.ledgerId, fromSeq: flight.lastSeq + 1 });
+  }
+
+  async #fly(flight: Flight, open: () => AsyncIterable<readonly Frame[]>): Promise<void> {
+    const backoff = new Backoff();
+    try {
+      while (!this.deps.stopped.aborted) {
+        try {
+          if ((await this.#consume(flight, open())) === "over") return;
+          backoff.reset();
+        } catch (error) {
+          const end = this.#judgeError(error, flight);
+          if (end) return await this.#end(flight, end);
+        }
+        await pause(backoff.next(), this.deps.stopped);
+      }
+    } finally {
+      if (this.#flights.get(flight.ref.id) === flight) this.#flights.delete(flight.ref.id);
+    }
+  }
+
+  /** Records what a stream brings. "again": it broke off or has a gap, so ask for the rest. */
+  async #consume(flight: Flight, stream: AsyncIterable<readonly Frame[]>): Promise<"over" | "again"> {
+    for await (const frames of stream) {
+      if (frames.every((frame) => frame.type === "heartbeat")) continue;
+      const landing = await this.#record(flight, frames);
+      if (landing.kind === "flying") flight.lastSeq = landing.lastSeq;
+      else if (landing.kind === "landed") return "over";
+      else if (landing.kind === "gap") {
+        flight.lastSeq = landing.fromSeq - 1;
+        return "again";
+      } else {
+        this.#letGo(flight);
+        this.deps.slots.give();
+        return "over";
+      }
+    }
+    if (this.isLocal) throw new ExecutorError("ATTEMPT_LOST", "The process that ran the step is gone");
+    return "again";
+  }
+
+  async #record(flight: Flight, frames: readonly Frame[]): Promise<Landing> {
+    const now = this.deps.clock();
+    if (!frames.some((frame) => frame.type === "exit"))
+      return this.deps.writes.patiently((tx) => land(tx, flight, frames, now));
+    return this.#ending(flight, (tx) => land(tx, flight, frames, now), now);
+  }
+
+  async #end(flight: Flight, end: AttemptEnd): Promise<void> {
+    const now = this.deps.clock();
+    const ending = async (tx: Tx): Promise<Landing> => {
+      await loseFlight(tx, flight, end, now);
+      return { kind: "landed" };
+    };
+    await this.#ending(flight, ending, now);
+  }
+
+  /** Ends an attempt and advances its run in one write; the slot it held is there for the run's next step. */
+  async #ending(flight: Flight, ending: (tx: Tx) => Promise<Landing>, now: Date): Promise<Landing> {
+    const { slots, writes, advancer, landed } = this.deps;
+    slots.give();
+    let over = false;
+    try {
+      const { landing, advanced } = await writes.withSlots(async (tx, hold) => {
+        const landing = await ending(tx);
+        if (landing.kind !== "landed") return { landing, advanced: null };
+        return { landing, advanced: await advanceRun(tx, flight.run, flight.version, advancer(), hold, now) };
+      });
+      over = landing.kind === "landed";
+      if (over) landed({ run: flight.run, version: flight.version }, advanced);
+      return landing;
+    } finally {
+      if (!over) slots.take();
+    }
+  }
+
+  #letGo(flight: Flight): void {
+    if (this.#flights.get(flight.ref.id) === flight) this.#flights.delete(flight.ref.id);
+    if (this.isLocal) this.deps.executor.cancel(flight.ref.id, "kill").catch(() => {}); // gone already: nothing to end
+  }
+
+  /** What an error says about the attempt; null: the executor may be asked again. */
+  #judgeError(error: unknown, flight: Flight): AttemptEnd | null {
+    if (error instanceof StoppedBeforeStart)
+      return { move: "cancel", failure: { code: "CANCELED", message: "The step was stopped before it started" } };
+    if (error instanceof ExecutorError) return judgeRefusal(error, flight);
+    if (error instanceof TaskError)
+      return { move: "fail", failure: { code: "STEP_SPAWN_FAILED", message: error.message } };
+    this.deps.logger.error("an executor failed", { error });
+    return { move: "fail", failure: { code: "INTERNAL", message: "The executor failed; Maia's log says why" } };
+  }
+}
+
+/** Between two tries to deliver a cancel, in milliseconds. Source: a tenth of CANCEL_DELIVERY_MS. */
+const REPEAT_CANCEL_MS = 200;
+
+class StoppedBeforeStart extends Error {}

@@ -1,0 +1,86 @@
+import { insertRun, moveJob, type OwnedRun, type QueuedJob, type Tx } from "@maia/db";
+import { inputFilePath, newId } from "@maia/domain";
+import { type Advanced, type Advancer, advanceRun } from "./advance.js";
+import type { Hold } from "./slots.js";
+import type { LoadedVersion, Snapshots } from "./snapshots.js";
+
+/** A job that became a run, and what its first steps need. */
+export interface Claimed {
+  readonly run: OwnedRun;
+  readonly version: LoadedVersion;
+  readonly advanced: Advanced;
+}
+
+/**
+ * Claims queued jobs: JobRun, Run, RunSteps, first attempts and their events in one write (G3). A job whose own facts
+ * cannot be read fails by itself and hurts no other (G12).
+ */
+export async function claimJobs(
+  tx: Tx,
+  jobs: readonly QueuedJob[],
+  who: Advancer,
+  snapshots: Snapshots,
+  hold: Hold,
+  now: Date,
+): Promise<Claimed[]> {
+  const claimed: Claimed[] = [];
+  for (const job of jobs) {
+    const plan = await prepare(tx, job, snapshots, now).catch((error: Error) => error);
+    if (plan instanceof Error) {
+      await refuseJob(tx, job, plan, now);
+      continue;
+    }
+    if (!(await moveJob(tx, job, "claim", now, { runId: plan.run.id }))) continue;
+    await insertRun(tx, { ...plan.run, ...plan.opening, ownerId: who.engineId }, now);
+    const advanced = await advanceRun(tx, plan.run, plan.version, who, hold, now);
+    claimed.push({ run: plan.run, version: plan.version, advanced });
+  }
+  return claimed;
+}
+
+/** Fails a job that cannot become a run. */
+export async function refuseJob(tx: Tx, job: QueuedJob, why: Error, now: Date): Promise<void> {
+  const failure = { code: "INTERNAL" as const, message: `The job cannot be opened: ${why.message}` };
+  await moveJob(tx, job, "refuse", now, { failure });
+}
+
+async function prepare(tx: Tx, job: QueuedJob, snapshots: Snapshots, now: Date) {
+  const version = await snapshots.load(job.workflowVersionId, tx.sql);
+  const files = await initialFiles(tx, job.id);
+  const initialInput = JSON.stringify({ ...JSON.parse(job.inputJson), files });
+  const run: OwnedRun = {
+    id: newId("run", now),
+    jobId: job.id,
+    projectId: job.projectId,
+    workflowId: job.workflowId,
+    versionId: job.workflowVersionId,
+    epoch: 1,
+  };
+  const status = files.every((file) => file.status === "READY") ? ("RUNNING" as const) : ("PENDING_INPUTS" as const);
+  return { version, run, opening: { status, initialInput, stepKeys: version.snapshot.steps.map((step) => step.key) } };
+}
+
+/** A file in `initialInput.files`; `path` is relative to the run directory, null until the bytes are here. */
+export interface InitialFile {
+  readonly id: string;
+  readonly name: string;
+  readonly source: string;
+  readonly status: string;
+  readonly path: string | null;
+  readonly sha256: string | null;
+  readonly mime: string | null;
+  readonly sizeBytes: number | null;
+  readonly url?: string;
+}
+
+/** A job's files as its steps see them. */
+export async function initialFiles(tx: Pick<Tx, "sql">, jobId: string): Promise<InitialFile[]> {
+  const rows = await tx.sql.all<Omit<InitialFile, "path"> & { url: string | null; position: number }>(
+    `SELECT "id", "name", "source", "status", "sha256", "mime", "sizeBytes", "url", "position" FROM "InputFile" WHERE "jobRunId" = ? ORDER BY "position"`,
+    jobId,
+  );
+  return rows.map(({ id, name, source, status, sha256, mime, sizeBytes, url, position }) => {
+    const path = status === "READY" ? inputFilePath(position, name) : null;
+    return { id, name, source, status, path, sha256, mime, sizeBytes, ...(url === null ? {} : { url }) };
+  });
+}

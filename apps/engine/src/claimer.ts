@@ -1,0 +1,67 @@
+import { type Db, nextQueuedJobs, type QueuedJob, type Tx } from "@maia/db";
+import type { Clock } from "@maia/domain";
+import type { Logger } from "@maia/service";
+import type { Advancer } from "./advance.js";
+import { type Claimed, claimJobs, refuseJob } from "./claim.js";
+import type { Snapshots } from "./snapshots.js";
+import type { Writes } from "./writes.js";
+
+export interface ClaimerDeps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly writes: Writes;
+  readonly snapshots: Snapshots;
+  readonly advancer: () => Advancer;
+  /** Told of each job that became a run. */
+  readonly claimed: (claimed: Claimed) => void;
+}
+
+/** Most jobs that one write claims, so that engines which start together share a backlog. */
+const CHUNK = 32;
+
+/** Takes jobs from the queue: many in one write, and one by one where one of them spoils it for the others. */
+export class Claimer {
+  constructor(private readonly deps: ClaimerDeps) {}
+
+  /** Claims what is next, as far as there is room. True: there may be more. */
+  async claim(room: number): Promise<boolean> {
+    const limit = Math.min(room, CHUNK);
+    let taken = 0;
+    try {
+      await this.#open(async (tx) => {
+        const jobs = await nextQueuedJobs(tx, limit);
+        taken = jobs.length;
+        return jobs;
+      });
+    } catch (error) {
+      this.deps.logger.error("jobs could not be claimed together; trying one by one", { error });
+      await this.#claimOneByOne(limit);
+    }
+    return taken === limit;
+  }
+
+  async #open(choose: (tx: Tx) => Promise<readonly QueuedJob[]>): Promise<void> {
+    const { writes, snapshots, advancer, clock, claimed } = this.deps;
+    const now = clock();
+    const opened = await writes.withSlots(async (tx, hold) =>
+      claimJobs(tx, await choose(tx), advancer(), snapshots, hold, now),
+    );
+    for (const one of opened) claimed(one);
+  }
+
+  /** Finds the job that cannot be opened, and fails it alone (G12). */
+  async #claimOneByOne(limit: number): Promise<void> {
+    const { db, writes, logger, clock } = this.deps;
+    for (const job of await nextQueuedJobs(db, limit)) {
+      try {
+        await this.#open(async () => [job]);
+      } catch (error) {
+        logger.error("a job cannot be opened", { jobId: job.id, error });
+        const now = clock();
+        const why = new Error("an internal error; Maia's log says which");
+        await writes.patiently((tx) => refuseJob(tx, job, why, now));
+      }
+    }
+  }
+}

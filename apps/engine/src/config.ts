@@ -1,0 +1,39 @@
+import { ConfigError, type Constants, type Env, readConstants } from "@maia/service";
+
+export interface EngineConfig {
+  readonly constants: Constants;
+  /** How strongly a step is shut in when the engine runs it itself. */
+  readonly isolation: "auto" | "sandbox" | "pid-namespace" | "process-group";
+  /** The runner that the engine dials; null: it runs steps itself. */
+  readonly runner: { readonly url: string; readonly token: string } | null;
+  /** Raw text of MAIA_URL_ALLOW. */
+  readonly urlAllow: string;
+  /** How long a stopping engine lets its own steps finish, in milliseconds. */
+  readonly drainMs: number;
+}
+
+const ISOLATIONS = ["auto", "sandbox", "pid-namespace", "process-group"] as const;
+const MIN_TOKEN = 32;
+
+export function readConfig(env: Env): EngineConfig {
+  const isolation = ISOLATIONS.find((level) => level === (env.MAIA_ISOLATION || "auto"));
+  if (!isolation)
+    throw new ConfigError(`MAIA_ISOLATION is "${env.MAIA_ISOLATION}"; use one of ${ISOLATIONS.join(", ")}`);
+  const constants = readConstants(env);
+  const drainMs = Math.min(constants.drainLimitMs, constants.cancelGraceMs);
+  return { constants, isolation, runner: readRunner(env), urlAllow: env.MAIA_URL_ALLOW ?? "", drainMs };
+}
+
+function readRunner(env: Env): EngineConfig["runner"] {
+  const url = env.RUNNER_URL || null;
+  const token = env.RUNNER_TOKEN || null;
+  if (!url && !token) return null;
+  if (!url) throw new ConfigError("RUNNER_TOKEN is set but RUNNER_URL is not; set both or neither");
+  if (!token) throw new ConfigError("RUNNER_URL is set but RUNNER_TOKEN is not; set both or neither");
+  if (token.length < MIN_TOKEN)
+    throw new ConfigError(`RUNNER_TOKEN has ${token.length} characters; it needs at least ${MIN_TOKEN}`);
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw new ConfigError(`RUNNER_URL is "${url}"; it needs an http: or https: address`);
+  }
+  return { url, token };
+}

@@ -1,0 +1,144 @@
+import type { AttemptRef, Db, OwnedRun } from "@maia/db";
+import { type Json, sha256Hex } from "@maia/domain";
+import type { Content, FindContent, Task, TaskFile, TaskLimits } from "@maia/runner-protocol";
+import type { Constants } from "@maia/service";
+import type { BlobStore } from "@maia/storage";
+import type { InitialFile } from "./claim.js";
+import type { LoadedVersion } from "./snapshots.js";
+
+/** A task with the bytes that it names. */
+export interface ReadyTask {
+  readonly task: Task;
+  readonly find: FindContent;
+}
+
+/** What every task of this engine has in common. */
+export interface TaskRules {
+  readonly graceMs: number;
+  readonly reconnectWindowMs: number;
+  readonly limits: TaskLimits;
+}
+
+/** Most artifacts of one attempt. Source: guarantee row B089, "capped with record". */
+const ARTIFACTS_MAX = 10_000;
+/** Largest artifact, in bytes. */
+const ARTIFACT_MAX = 10 * 1024 ** 3;
+
+/** The rules that an installation's constants make. */
+export function taskRules(constants: Constants): TaskRules {
+  return {
+    graceMs: constants.cancelGraceMs,
+    reconnectWindowMs: constants.runnerReconnectWindowMs,
+    limits: {
+      logLineMax: constants.logLineMax,
+      logAttemptMax: constants.logAttemptMax,
+      outputMax: constants.outputMax,
+      artifactsMax: ARTIFACTS_MAX,
+      artifactMax: ARTIFACT_MAX,
+      memoryBytes: null,
+      processes: null,
+    },
+  };
+}
+
+/** Why a task cannot be built: its facts name something that is not there. */
+export class TaskError extends Error {
+  override readonly name = "TaskError";
+}
+
+/**
+ * Builds the task of an attempt from the run's facts.
+ * @throws {TaskError} when a file or artifact that the step needs is missing.
+ */
+export async function buildTask(
+  db: Db,
+  blobs: BlobStore,
+  run: OwnedRun,
+  version: LoadedVersion,
+  attempt: { readonly ref: AttemptRef; readonly token: string; readonly input: string },
+  rules: TaskRules,
+): Promise<ReadyTask> {
+  const { ref, token } = attempt;
+  const step = version.snapshot.steps.find((candidate) => candidate.key === ref.stepKey);
+  const script = version.scripts.get(ref.stepKey);
+  if (!step || !script) throw new TaskError(`the snapshot has no step ${ref.stepKey}`);
+  const input = Buffer.from(attempt.input);
+  const inputHash = sha256Hex(input);
+  const inMemory = new Map<string, Uint8Array>([
+    [script.sha256, script.bytes],
+    [inputHash, input],
+  ]);
+  const files = [...inputFiles(attempt.input), ...(await upstreamFiles(db, run.id, step.artifacts))];
+  const { env, reuse } = version.snapshot;
+  const variables = await environmentOf(db, run.jobId);
+  const task: Task = {
+    attemptId: ref.id,
+    epoch: ref.epoch,
+    token,
+    kind: "step",
+    runId: run.id,
+    stepKey: ref.stepKey,
+    attemptNo: ref.no,
+    workflowId: run.workflowId,
+    runtime: step.runtime,
+    script: { sha256: script.sha256 },
+    input: { sha256: inputHash },
+    files,
+    env: { ...env, ...variables.values },
+    secrets: {},
+    deps: null,
+    reuseKey: reuse ? `${run.versionId}/${variables.environmentId}` : null,
+    transaction: step.transaction,
+    timeoutMs: step.timeoutMs,
+    graceMs: rules.graceMs,
+    reconnectWindowMs: rules.reconnectWindowMs,
+    limits: rules.limits,
+    isolation: null,
+  };
+  const find = (sha256: string): Content | null => {
+    const bytes = inMemory.get(sha256);
+    return bytes ? { bytes } : { path: blobs.path(sha256) };
+  };
+  return { task, find };
+}
+
+/** The run's input files, as `input.json` names them. */
+function inputFiles(input: string): TaskFile[] {
+  const files: readonly InitialFile[] = input.includes('"files":[]') ? [] : JSON.parse(input).initialInput.files;
+  return files.flatMap(({ path, sha256, sizeBytes }) =>
+    path && sha256 && sizeBytes !== null ? [{ path, sha256, sizeBytes }] : [],
+  );
+}
+
+/** Artifacts of earlier steps that this one names; they lie in the run directory under `artifacts/<step>/<name>`. */
+async function upstreamFiles(
+  db: Db,
+  runId: string,
+  wanted: readonly { readonly from: string; readonly name: string }[],
+): Promise<TaskFile[]> {
+  const files: TaskFile[] = [];
+  for (const { from, name } of wanted) {
+    const row = await db.sql.get<{ sha256: string; sizeBytes: number }>(
+      `SELECT f."sha256", f."sizeBytes" FROM "Artifact" f JOIN "Attempt" a ON a."id" = f."attemptId"
+       WHERE f."runId" = ? AND f."stepKey" = ? AND f."name" = ? AND f."system" = 0 AND a."status" = 'SUCCEEDED'`,
+      runId,
+      from,
+      name,
+    );
+    if (!row) throw new TaskError(`step ${from} left no artifact named ${name}`);
+    files.push({ path: `artifacts/${from}/${name}`, sha256: row.sha256, sizeBytes: row.sizeBytes });
+  }
+  return files;
+}
+
+async function environmentOf(
+  db: Db,
+  jobId: string,
+): Promise<{ environmentId: string; values: { [name: string]: string } }> {
+  const row = await db.sql.get<{ id: string; variables: string }>(
+    `SELECT e."id", e."variables" FROM "JobRun" j JOIN "Environment" e ON e."id" = j."environmentId" WHERE j."id" = ?`,
+    jobId,
+  );
+  const values: { [name: string]: Json } = JSON.parse(row?.variables ?? "{}");
+  return { environmentId: row?.id ?? "", values: values as { [name: string]: string } };
+}

@@ -1,0 +1,26 @@
+import { type Db, liveAttempts } from "@maia/db";
+import { inputText } from "./advance.js";
+import { type Carrier, LOCAL_LEDGER } from "./carrier.js";
+import { type InHand, lost } from "./flights.js";
+import type { Slots } from "./slots.js";
+
+/**
+ * Finds out what became of the attempts of a run that was adopted. An engine's own processes ended with it, so those
+ * attempts are lost; a runner still has its own, and is asked for the rest of their frames under the new epoch.
+ */
+export async function recoverRun(db: Db, carrier: Carrier, slots: Slots, inHand: InHand): Promise<void> {
+  const { run, version } = inHand;
+  for (const attempt of await liveAttempts(db.sql, run.id)) {
+    const { id, stepKey, no, token, lastSeq } = attempt;
+    const ref = { id, runId: run.id, projectId: run.projectId, stepKey, no, epoch: run.epoch };
+    slots.take();
+    if (attempt.ledgerId?.startsWith(LOCAL_LEDGER)) {
+      await carrier.lose(inHand, ref, lost("The engine that ran the step ended while it ran"));
+      continue;
+    }
+    const deps = version.snapshot.steps.find((step) => step.key === stepKey)?.deps ?? [];
+    const input = await inputText(db, run.id, stepKey, no, deps);
+    carrier.carry(inHand, { ref, token, input, ledgerId: attempt.ledgerId ?? "" }, lastSeq);
+    if (attempt.stopRequestedAt !== null) carrier.cancel(id, "stop");
+  }
+}

@@ -1,0 +1,95 @@
+import { randomUUID } from "node:crypto";
+import type { Db } from "@maia/db";
+import type { Clock } from "@maia/domain";
+import { openLocalExecutor } from "@maia/exec";
+import { download, parseUrlAllow } from "@maia/outbound";
+import type { Executor } from "@maia/runner-protocol";
+import type { Logger } from "@maia/service";
+import type { BlobStore, DataDir } from "@maia/storage";
+import { LOCAL_LEDGER } from "./carrier.js";
+import type { EngineConfig } from "./config.js";
+import { Engine } from "./engine.js";
+import type { InputFetcher } from "./inputs.js";
+import { openRemoteExecutor } from "./remote-executor.js";
+
+export interface StartDeps {
+  readonly db: Db;
+  readonly blobs: BlobStore;
+  readonly dataDir: DataDir;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+export interface RunningEngine extends AsyncDisposable {
+  readonly engineId: string;
+  /** How strongly steps are shut in where they run. */
+  readonly isolation: string;
+}
+
+/** Ready processes kept per runtime. Source: `pnpm bench`, on 2 cores; more only costs memory. */
+const POOL_SIZE = 4;
+
+/** Starts an engine: it adopts what dead engines left, then claims jobs until it is disposed. */
+export async function start(config: EngineConfig, deps: StartDeps): Promise<RunningEngine> {
+  const executor = config.runner ? await openRemote(config, deps) : await openLocal(config, deps);
+  const hosted = await deps.db.sql.get<{ id: string }>(`SELECT "id" FROM "Runner" WHERE "name" = 'hosted'`);
+  const engine = await Engine.start(config, {
+    ...deps,
+    executor,
+    fetcher: inputFetcher(config, deps.blobs),
+    runnerId: hosted?.id ?? "",
+    monotonic: () => performance.now(),
+  });
+  return {
+    engineId: engine.engineId,
+    isolation: executor.isolation,
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+  };
+}
+
+async function openLocal(
+  { constants, isolation }: EngineConfig,
+  { blobs, dataDir, logger }: StartDeps,
+): Promise<Executor> {
+  const executor = await openLocalExecutor({
+    root: dataDir.runs,
+    ledgerId: `${LOCAL_LEDGER}${randomUUID()}`,
+    isolation,
+    keep: (bytes) => blobs.put(bytes),
+    poolSize: POOL_SIZE,
+    leaseTtlMs: constants.leaseTtlMs,
+    heartbeatMs: constants.streamHeartbeatMs,
+    log: (level, message, fields) => logger[level](message, fields),
+  });
+  const { level, missing, warnings } = executor.report;
+  logger.info("steps run as processes of this host", { isolation: level });
+  for (const { level: wanted, reason } of missing)
+    logger.info("a stronger isolation cannot be had", { level: wanted, reason });
+  for (const warning of warnings) logger.warn(warning);
+  return executor;
+}
+
+async function openRemote({ constants, runner }: EngineConfig, { blobs, logger }: StartDeps): Promise<Executor> {
+  return openRemoteExecutor({
+    url: runner!.url,
+    token: runner!.token,
+    keep: (bytes) => blobs.put(bytes),
+    has: (sha256) => blobs.has(sha256),
+    idleMs: constants.streamIdleMs,
+    reconnectWindowMs: constants.runnerReconnectWindowMs,
+    log: (level, message, fields) => logger[level](message, fields),
+  });
+}
+
+function inputFetcher({ constants, urlAllow }: EngineConfig, blobs: BlobStore): InputFetcher {
+  const allow = parseUrlAllow(urlAllow);
+  return async (url, signal) => {
+    const { urlWireMax, urlTotalMs, urlRedirectsMax } = constants;
+    return download(url, {
+      allow,
+      signal,
+      limits: { wireMax: urlWireMax, totalMs: urlTotalMs, redirectsMax: urlRedirectsMax },
+      sink: (bytes) => blobs.put(bytes),
+    });
+  };
+}
