@@ -1,0 +1,213 @@
+import { createReadStream } from "node:fs";
+import type { Readable } from "node:stream";
+import got, { type Got, type OptionsInit, RequestError, type Response } from "got";
+import type { Page } from "./api-types.js";
+import type { Connection } from "./config.js";
+import { CliError, type Problem } from "./errors.js";
+import { exitCodeOf, exitCodes } from "./exit-codes.js";
+
+export type Query = Readonly<Record<string, string | number | undefined>>;
+
+const CONNECT_MS = 10_000;
+/** The server says something at least every 15 s on a stream, so a longer silence means that it is gone. */
+const SILENCE_MS = 45_000;
+
+/** Talks to one Maia. Every failure becomes a CliError. */
+export class ApiClient {
+  readonly #connection: Connection;
+  readonly #got: Got;
+
+  constructor(connection: Connection, version: string) {
+    this.#connection = connection;
+    const { apiKey } = connection;
+    this.#got = got.extend({
+      headers: {
+        "user-agent": `maia-cli/${version}`,
+        ...(apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }),
+      },
+      throwHttpErrors: false,
+      followRedirect: false,
+      timeout: { connect: CONNECT_MS, socket: 70_000 },
+      retry: {
+        limit: 2,
+        methods: ["GET", "HEAD", "PUT", "POST"], // each POST carries an Idempotency-Key or cancels
+        statusCodes: [503],
+        errorCodes: ["ECONNRESET", "EPIPE", "ETIMEDOUT", "EAI_AGAIN"],
+        maxRetryAfter: 5_000,
+      },
+    });
+  }
+
+  get url(): URL {
+    return this.#connection.url;
+  }
+
+  async get<T>(path: string, query: Query = {}): Promise<T> {
+    return (await this.#json<T>("GET", path, { searchParams: query })).body;
+  }
+
+  async getText(path: string): Promise<string> {
+    const response = await this.#send("GET", path, {});
+    return response.body;
+  }
+
+  async post<T>(
+    path: string,
+    body: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<{ body: T; replayed: boolean }> {
+    const response = await this.#json<T>("POST", path, { json: body, headers });
+    return { body: response.body, replayed: response.headers["idempotent-replayed"] === "true" };
+  }
+
+  async put<T>(path: string, body: unknown, query: Query = {}): Promise<T> {
+    return (await this.#json<T>("PUT", path, { json: body, searchParams: query })).body;
+  }
+
+  /** Whether the server has it. */
+  async has(path: string): Promise<boolean> {
+    const response = await this.#raw("HEAD", path, {});
+    if (response.statusCode === 404) return false;
+    if (response.statusCode >= 400) throw this.#refusal(response.statusCode, "");
+    return true;
+  }
+
+  /** Sends a file as it lies on the disk. */
+  async putFile(path: string, file: string, sizeBytes: number): Promise<void> {
+    const headers = { "content-type": "application/octet-stream", "content-length": String(sizeBytes) };
+    await this.#send("PUT", path, {
+      body: createReadStream(file),
+      headers,
+      retry: { limit: 0 },
+      timeout: { socket: SILENCE_MS },
+    });
+  }
+
+  /** Everything of a list, page by page, at most `limit`. */
+  async list<T>(path: string, query: Query, limit: number): Promise<T[]> {
+    const items: T[] = [];
+    for (let cursor: string | undefined; items.length < limit; ) {
+      const page = await this.get<Page<T>>(path, { ...query, limit: Math.min(limit - items.length, 100), cursor });
+      items.push(...page.items);
+      if (page.nextCursor === null || page.items.length === 0) break;
+      cursor = page.nextCursor;
+    }
+    return items;
+  }
+
+  /** Opens a stream of bytes: events, or an artifact. Null: there is nothing more to come (204). */
+  async open(path: string, headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Readable | null> {
+    const timeout = { connect: CONNECT_MS, socket: SILENCE_MS };
+    const stream = this.#got.stream(this.#address(path), {
+      headers,
+      timeout,
+      retry: { limit: 0 },
+      ...(signal ? { signal } : {}),
+    });
+    const response = await new Promise<Response>((resolve, reject) => {
+      stream.once("response", resolve);
+      stream.once("error", (error) => reject(this.#failure(error)));
+    });
+    if (response.statusCode === 204) {
+      stream.destroy();
+      return null;
+    }
+    if (response.statusCode < 400) return stream;
+    const body = await Array.fromAsync(stream as AsyncIterable<Buffer>);
+    throw this.#refusal(response.statusCode, Buffer.concat(body).toString());
+  }
+
+  async #json<T>(
+    method: "GET" | "POST" | "PUT",
+    path: string,
+    options: OptionsInit,
+  ): Promise<{ body: T; headers: Response["headers"] }> {
+    const { body, headers, statusCode } = await this.#send(method, path, options);
+    try {
+      return { body: JSON.parse(body) as T, headers };
+    } catch {
+      const what = `${this.url.origin} answered ${statusCode} with something that is not JSON`;
+      throw new CliError(exitCodes.unreachable, what, { hint: "Is that the address of Maia? See --url and MAIA_URL" });
+    }
+  }
+
+  async #send(method: "GET" | "POST" | "PUT", path: string, options: OptionsInit): Promise<Response<string>> {
+    const response = await this.#raw(method, path, options);
+    if (response.statusCode >= 300) throw this.#refusal(response.statusCode, response.body);
+    return response;
+  }
+
+  async #raw(method: "GET" | "HEAD" | "POST" | "PUT", path: string, options: OptionsInit): Promise<Response<string>> {
+    const searchParams = withoutUndefined(options.searchParams as Query | undefined);
+    try {
+      return (await this.#got(this.#address(path), {
+        ...options,
+        method,
+        searchParams,
+        responseType: "text",
+      } as OptionsInit)) as Response<string>;
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  #address(path: string): string {
+    return new URL(path, this.url.href).href;
+  }
+
+  #refusal(status: number, body: string): CliError {
+    const problem = readProblem(status, body);
+    const hint = status === 401 ? this.#keyHint() : hintFor(problem);
+    return new CliError(exitCodeOf(status), problem.detail, { problem, hint });
+  }
+
+  #keyHint(): string {
+    if (this.#connection.apiKey !== null)
+      return `The key came from ${this.#connection.keyFrom}. Maia does not know it, or it was revoked`;
+    return "Set MAIA_API_KEY, or MAIA_DATA_DIR to the data directory of a Maia on this machine";
+  }
+
+  #failure(error: unknown): unknown {
+    if (!(error instanceof RequestError) || error instanceof CliError) return error;
+    if (error.options.signal?.aborted) return error;
+    const hint =
+      error.code === "ECONNREFUSED" ? "Start it with `maia up`, or name its address with --url or MAIA_URL" : null;
+    return new CliError(exitCodes.unreachable, `Maia cannot be reached at ${this.url.origin} (${error.code})`, {
+      hint,
+      cause: error,
+    });
+  }
+}
+
+function readProblem(status: number, body: string): Problem {
+  try {
+    const problem = JSON.parse(body) as Partial<Problem>;
+    if (problem.code && problem.detail)
+      return { title: problem.detail, ...problem, status, code: problem.code, detail: problem.detail };
+  } catch {
+    // not one of Maia's own answers
+  }
+  const detail = status === 404 ? "There is no such thing" : `The server answered ${status}`;
+  return { title: detail, status, code: `HTTP_${status}`, detail };
+}
+
+function hintFor({ code }: Problem): string | null {
+  switch (code) {
+    case "IDEMPOTENCY_IN_PROGRESS":
+      return "The same request is still being carried out; ask again with the same key";
+    case "IDEMPOTENCY_KEY_REUSED":
+      return "Use another --idempotency-key for another request";
+    case "NO_VERSION":
+      return "Publish it first: `maia apply -f FILE`";
+    case "FORBIDDEN":
+      return "The role of your API key does not allow this";
+    default:
+      return null;
+  }
+}
+
+function withoutUndefined(query: Query | undefined): Record<string, string | number> {
+  return Object.fromEntries(
+    Object.entries(query ?? {}).filter((entry): entry is [string, string | number] => entry[1] !== undefined),
+  );
+}

@@ -1,0 +1,84 @@
+/** What the CLI reads of the API's answers. `/v1/openapi.json` has the rest. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly stepKey?: string | null;
+}
+
+export interface JobRun {
+  readonly id: string;
+  readonly workflow: string;
+  readonly version: number;
+  readonly status: string;
+  readonly runId: string | null;
+  readonly failure?: Failure | null;
+  readonly createdAt: string;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+}
+
+export interface Attempt {
+  readonly id: string;
+  readonly no: number;
+  readonly status: string;
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly reason: string | null;
+  readonly failure: Failure | null;
+  readonly isolation: string | null;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+}
+
+export interface Step {
+  readonly key: string;
+  readonly name: string;
+  readonly runtime: string;
+  readonly deps: readonly string[];
+  readonly status: string;
+  readonly nextAttemptAt: string | null;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  readonly attempts: readonly Attempt[];
+}
+
+export interface Run {
+  readonly id: string;
+  readonly jobId: string;
+  readonly workflow: string;
+  readonly version: number;
+  readonly status: string;
+  readonly outputs: Readonly<Record<string, unknown>> | null;
+  readonly failure: Failure | null;
+  readonly steps: readonly Step[];
+  readonly createdAt: string;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+}
+
+export interface Artifact {
+  readonly id: string;
+  readonly runId: string;
+  readonly stepKey: string;
+  readonly attemptNo: number;
+  readonly name: string;
+  readonly mime: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly system: boolean;
+  readonly createdAt: string;
+}
+
+export interface LogItem {
+  readonly at: string;
+  readonly stepKey: string;
+  readonly attemptNo: number;
+  readonly seq: number;
+  readonly stream: string;
+  readonly line: string;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly nextCursor: string | null;
+}

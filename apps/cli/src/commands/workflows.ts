@@ -1,0 +1,111 @@
+import { type CommonFlags, type Context, connect, printJson } from "../context.js";
+import { CliError } from "../errors.js";
+import { type ExitCode, exitCodes } from "../exit-codes.js";
+import { ago, plain } from "../output/format.js";
+import { printTable } from "../output/table.js";
+import { findWorkflowFiles, readWorkflow, type WorkflowFile, withPlaces } from "../workflow/read-workflow.js";
+import { type ListFlags, readLimit } from "./runs.js";
+
+export interface ApplyFlags extends CommonFlags {
+  readonly file: string;
+  readonly project?: string;
+  readonly draft?: boolean;
+}
+
+interface Applied {
+  readonly workflow: string;
+  readonly version: number | null;
+  readonly snapHash: string | null;
+  readonly published: boolean;
+}
+
+/** `maia apply -f PATH`: creates or replaces workflows, and publishes what changed. */
+export async function apply(context: Context, flags: ApplyFlags): Promise<ExitCode> {
+  const files = await Promise.all((await findWorkflowFiles(flags.file)).map(readWorkflow)); // all are read before one is sent
+  const api = await connect(context, flags);
+  const query = { project: flags.project, ...(flags.draft ? { publish: "false" } : {}) };
+  const results: Applied[] = [];
+  for (const file of files) {
+    const path = `v1/workflows/${encodeURIComponent(file.slug)}`;
+    const applied = await api
+      .put<Applied>(path, file.definition, query)
+      .catch((error) => Promise.reject(inFile(error, file)));
+    if (!flags.json) context.terminal.print(`${file.slug} ${described(applied, flags)}`);
+    results.push(applied);
+  }
+  if (flags.json) printJson(context, results);
+  return exitCodes.ok;
+}
+
+function described({ version, published }: Applied, { draft }: ApplyFlags): string {
+  if (draft) return "saved as a draft";
+  return published ? `v${version} published` : `v${version} unchanged`;
+}
+
+/** Says where in the file the faults are that the API found. */
+function inFile(error: unknown, { file, placeOf }: WorkflowFile): unknown {
+  if (!(error instanceof CliError) || !error.problem.errors) return error;
+  const problem = { ...error.problem, errors: withPlaces(error.problem.errors, placeOf) };
+  return new CliError(error.exitCode, `${file}: ${error.message}`, { hint: error.hint, problem, cause: error });
+}
+
+interface Workflow {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly latestVersion: number | null;
+  readonly updatedAt: string;
+}
+
+/** `maia workflows list`. */
+export async function listWorkflows(context: Context, flags: ListFlags): Promise<ExitCode> {
+  const api = await connect(context, flags);
+  const workflows = await api.list<Workflow>("v1/workflows", { project: flags.project }, readLimit(flags.limit));
+  if (flags.json) {
+    printJson(context, workflows);
+    return exitCodes.ok;
+  }
+  const now = context.clock();
+  const rows = workflows.map((workflow) => {
+    return [workflow.name, versionOf(workflow), ago(workflow.updatedAt, now), plain(workflow.description)];
+  });
+  printTable(context.terminal, ["WORKFLOW", "VERSION", "CHANGED", "DESCRIPTION"], rows);
+  if (workflows.length === 0) context.terminal.note("There are no workflows yet. Add one: maia apply -f workflow.yaml");
+  return exitCodes.ok;
+}
+
+function versionOf({ latestVersion }: Workflow): string {
+  return latestVersion === null ? "draft" : `v${latestVersion}`;
+}
+
+interface Definition {
+  readonly description?: string;
+  readonly steps?: readonly { readonly key: string; readonly runtime?: string; readonly deps?: readonly string[] }[];
+}
+
+/** `maia workflows show SLUG`: the definition, and its steps in short. */
+export async function showWorkflow(
+  context: Context,
+  slug: string,
+  flags: CommonFlags & { readonly project?: string },
+): Promise<ExitCode> {
+  const api = await connect(context, flags);
+  const { terminal } = context;
+  const workflow = await api.get<Workflow & { readonly definition?: Definition }>(
+    `v1/workflows/${encodeURIComponent(slug)}`,
+    { project: flags.project },
+  );
+  if (flags.json) {
+    printJson(context, workflow);
+    return exitCodes.ok;
+  }
+  terminal.print(`${terminal.paint("bold", workflow.name)} ${versionOf(workflow)}  ${workflow.id}`);
+  if (workflow.description) terminal.print(plain(workflow.description));
+  const steps = workflow.definition?.steps ?? [];
+  printTable(
+    terminal,
+    ["STEP", "RUNTIME", "NEEDS"],
+    steps.map(({ key, runtime, deps }) => [key, runtime ?? "node", (deps ?? []).join(", ")]),
+  );
+  return exitCodes.ok;
+}

@@ -1,0 +1,61 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+
+type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
+
+/** An API that answers what a test says, and remembers what it was asked. */
+export class FakeApi implements AsyncDisposable {
+  readonly asked: { readonly line: string; readonly headers: IncomingMessage["headers"]; readonly body: string }[] = [];
+  readonly #answers = new Map<string, Answer>();
+  readonly #server = createServer((request, response) => void this.#answer(request, response));
+
+  static async start(): Promise<FakeApi> {
+    const api = new FakeApi();
+    await once(api.#server.listen(0, "127.0.0.1"), "listening");
+    return api;
+  }
+
+  get url(): string {
+    const { port } = this.#server.address() as { port: number };
+    return `http://127.0.0.1:${port}`;
+  }
+
+  /** Answers `METHOD /path` (without its query) with JSON, or as a function says. */
+  on(line: string, answer: Answer | object, status = 200): this {
+    this.#answers.set(
+      line,
+      typeof answer === "function" ? (answer as Answer) : (_, response) => sendJson(response, status, answer),
+    );
+    return this;
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = Buffer.concat(await Array.fromAsync(request as AsyncIterable<Buffer>)).toString();
+    const line = `${request.method} ${request.url?.replace(/\?.*/, "")}`;
+    this.asked.push({ line: `${request.method} ${request.url}`, headers: request.headers, body });
+    const answer = this.#answers.get(line);
+    if (answer) answer(request, response, body);
+    else sendProblem(response, 404, "NOT_FOUND", "There is no such thing");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+}
+
+export function sendJson(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+}
+
+export function sendProblem(
+  response: ServerResponse,
+  status: number,
+  code: string,
+  detail: string,
+  more: object = {},
+): void {
+  const body = { type: "about:blank", title: code, status, code, detail, requestId: "req_1", ...more };
+  response.writeHead(status, { "content-type": "application/problem+json" }).end(JSON.stringify(body));
+}

@@ -1,0 +1,2 @@
+export { readConfig, type StandaloneConfig } from "./config.js";
+export { type RunningMaia, start } from "./start.js";

@@ -1,0 +1,73 @@
+import path from "node:path";
+import { Client } from "./client.ts";
+import { freePort, MaiaProcess, temporaryFolder } from "./processes.ts";
+
+/** The three ways in which Maia runs: all in one process, with a runner that is dialled, and every part by itself. */
+export type Shape = "local" | "runner" | "separate";
+
+/** A running Maia of real processes over a folder of its own. */
+export class Deployment implements AsyncDisposable {
+  readonly processes = new Map<string, MaiaProcess>();
+  readonly dataDir: string;
+  readonly url: string;
+  readonly env: Record<string, string>;
+  readonly #folder: AsyncDisposable;
+  client!: Client;
+
+  private constructor(dataDir: string, url: string, env: Record<string, string>, folder: AsyncDisposable) {
+    this.dataDir = dataDir;
+    this.url = url;
+    this.env = env;
+    this.#folder = folder;
+  }
+
+  static async start(shape: Shape, more: Record<string, string> = {}, engines = 1): Promise<Deployment> {
+    const folder = await temporaryFolder(shape);
+    const [apiPort, runnerPort] = [await freePort(), await freePort()];
+    const dataDir = path.join(folder.path, "data");
+    const env = {
+      MAIA_DATA_DIR: dataDir,
+      MAIA_API_PORT: String(apiPort),
+      MAIA_RUNNER_PORT: String(runnerPort),
+      MAIA_RUNNER_DATA_DIR: path.join(folder.path, "runner"),
+      MAIA_LOG_FORMAT: "json",
+      ...(shape === "local" ? {} : { RUNNER_URL: `http://127.0.0.1:${runnerPort}`, RUNNER_TOKEN: "t".repeat(40) }),
+      ...more,
+    };
+    const deployment = new Deployment(dataDir, `http://127.0.0.1:${apiPort}`, env, folder);
+    for (const name of partsOf(shape, engines)) deployment.spawn(name);
+    deployment.client = await Client.connect(deployment.url, dataDir);
+    return deployment;
+  }
+
+  /** Starts a part: `up`, `api`, `runner`, or an engine (`engine`, `engine-2`, …). A part that runs already is left alone. */
+  spawn(name: string): MaiaProcess {
+    const running = this.processes.get(name);
+    if (running?.running) return running;
+    const part = new MaiaProcess([name.replace(/-\d+$/, "")], this.env);
+    this.processes.set(name, part);
+    return part;
+  }
+
+  part(name: string): MaiaProcess {
+    const part = this.processes.get(name);
+    if (!part) throw new Error(`no part ${name}`);
+    return part;
+  }
+
+  /** What all parts printed last, for the message of a failed test. */
+  get logs(): string {
+    return [...this.processes].map(([name, part]) => `--- ${name}\n${part.log.slice(-4_000)}`).join("\n");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.processes.values()].map((part) => part.kill()));
+    await this.#folder[Symbol.asyncDispose]();
+  }
+}
+
+function partsOf(shape: Shape, engines: number): string[] {
+  if (shape === "local") return ["up"];
+  if (shape === "runner") return ["runner", "up"];
+  return ["runner", "api", ...Array.from({ length: engines }, (_, i) => (i === 0 ? "engine" : `engine-${i + 1}`))];
+}

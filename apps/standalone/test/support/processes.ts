@@ -1,0 +1,113 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import os from "node:os";
+import path from "node:path";
+
+const MAIA = path.resolve(import.meta.dirname, "../../../cli/bin/maia.js");
+
+/** Runs `maia <args>` as a real process of its own. */
+export class MaiaProcess implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  #log = "";
+  #ended: Promise<void>;
+
+  constructor(args: readonly string[], env: Record<string, string>) {
+    const PATH = process.env.PATH ?? "/usr/bin:/bin";
+    const HOME = process.env.HOME ?? os.tmpdir();
+    this.#child = spawn(process.execPath, [MAIA, ...args], {
+      env: { PATH, HOME, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.on("data", (chunk) => {
+        this.#log = (this.#log + chunk).slice(-64_000);
+      });
+    }
+    this.#ended = once(this.#child, "exit").then(() => {});
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? -1;
+  }
+
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  get exitCode(): number | null {
+    return this.#child.exitCode;
+  }
+
+  /** The last 64 KB of what it printed. */
+  get log(): string {
+    return this.#log;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
+  /** Ends it without a word, and waits until it is gone. */
+  async kill(): Promise<void> {
+    if (this.running) this.#child.kill("SIGKILL");
+    await this.#ended;
+  }
+
+  /** Asks it to stop, and waits until it is gone. */
+  async stop(): Promise<number | null> {
+    if (this.running) this.#child.kill("SIGTERM");
+    await this.#ended;
+    return this.exitCode;
+  }
+
+  async ended(): Promise<void> {
+    await this.#ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+}
+
+/** A folder of its own in the system's temporary folder, readable by other users so that a step user can reach it. */
+export async function temporaryFolder(name: string): Promise<{ path: string } & AsyncDisposable> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), `maia-${name}-`));
+  return { path: folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+}
+
+/** A port of loopback that nobody uses right now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+/** Waits for a condition, asking every few milliseconds. @throws when it does not hold in time. */
+export async function eventually<T>(
+  what: string,
+  ask: () => Promise<T | null | undefined | false>,
+  withinMs = 30_000,
+): Promise<T> {
+  const deadline = performance.now() + withinMs;
+  for (let last: unknown; ; ) {
+    try {
+      const answer = await ask();
+      if (answer) return answer;
+    } catch (error) {
+      last = error;
+    }
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}${last ? ` (${last})` : ""}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** The key that Maia writes at its first start. */
+export async function adminKey(dataDir: string): Promise<string> {
+  return (await readFile(path.join(dataDir, "admin-key"), "utf8")).trim();
+}
