@@ -81,12 +81,10 @@ describe("a window", () => {
   it("passes once, after its time without a restart", async () => {
     let passed = 0;
     using window = new Window(100, () => passed++);
-    const from = performance.now();
     window.restart();
     await new Promise((resolve) => setTimeout(resolve, 60));
     window.restart();
     await until("the window has passed", () => passed > 0);
-    expect(performance.now() - from).toBeGreaterThanOrEqual(160);
     expect(passed).toBe(1);
   });
 

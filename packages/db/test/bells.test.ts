@@ -58,7 +58,7 @@ describe("a doorbell", () => {
 });
 
 describe("the doorbells of two processes", () => {
-  it("carry a ring from one to the other in milliseconds, and only its topic", async () => {
+  it("carry a ring from one to the other, and only its topic", async () => {
     await using here = await aPlace();
     await using db = await here.open();
     await using neighbour = await aNeighbour(here);
@@ -67,8 +67,7 @@ describe("the doorbells of two processes", () => {
     neighbour.tell({ note: "hello" });
     await rung;
     await db.write((tx) => tx.ring("engine"));
-    const { at } = await neighbour.heard<{ rang?: BellTopic; at: number }>(({ rang }) => rang === "engine");
-    expect(Date.now() - at).toBeLessThan(80);
+    await neighbour.heard<{ rang?: BellTopic }>(({ rang }) => rang === "engine");
     expect(rings).toEqual({ engine: 1, events: 1 });
     expect(neighbour.said.filter((said) => (said as { rang?: string }).rang === "events")).toHaveLength(1);
   });
@@ -90,9 +89,7 @@ describe("the doorbells of two processes", () => {
     const rung = Promise.all([db.bell("engine").next(), db.bell("events").next()]);
     const stranger = new Database(here.file);
     stranger.exec(`UPDATE "Project" SET "name" = "name"`);
-    const committedAt = performance.now();
     await rung;
-    expect(performance.now() - committedAt).toBeLessThan(SILENCE_MS);
     stranger.close();
   });
 

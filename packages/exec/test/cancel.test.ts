@@ -31,11 +31,9 @@ describe.each(levels)("a cancel at the level %s", (level) => {
   it.each(Object.entries(TREES))("ends a tree that %s (G16)", async (_name, tree) => {
     const mark = newMark();
     const { task, outcome } = await started(tree(sleepMarked(mark)), mark, 1);
-    const start = performance.now();
     await workshop.executor.cancel(task.attemptId, "stop");
     const { exit } = await outcome;
     expect(exit).toMatchObject({ reason: "canceled", error: null });
-    expect(performance.now() - start).toBeLessThan(300 + 2_000);
     expect(processesMarked(mark)).toEqual([]);
   });
 

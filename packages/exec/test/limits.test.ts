@@ -34,7 +34,7 @@ describe.each(levels)("a step at the level %s", (level) => {
   it("that forks without end is stopped, and its neighbours live (F30)", async () => {
     // Bounded all the same: a thousand, were there no limit.
     const bomb =
-      'bomb() { [ "$1" -gt 0 ] || sleep 600; bomb $(($1 - 1)) & bomb $(($1 - 1)) & wait; }; bomb 9 2>/dev/null';
+      'bomb() { [ "$1" -gt 0 ] || exec sleep 600; bomb $(($1 - 1)) & bomb $(($1 - 1)) & wait; }; bomb 9 2>/dev/null';
     const task = workshop.task("shell", bomb, {
       timeoutMs: 700,
       graceMs: 100,

@@ -111,13 +111,11 @@ describe("a schema that is refused", () => {
     let deep: object = { type: "string" };
     for (let level = 0; level < 5_000; level++) deep = { type: "object", properties: { deep } };
     const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`p${i}`, {}]));
-    const from = performance.now();
     expect((await worker.check(deep))[0]?.message).toMatch(/deeper than 64/);
     expect((await worker.check({ type: "object", properties: many(20_000) }))[0]?.message).toMatch(/at most/);
     expect((await worker.check({ type: "object", properties: many(3_000) }))[0]?.message).toMatch(/2000 objects/);
     expect((await worker.check({ type: "object", title: "x".repeat(65_536) }))[0]?.message).toMatch(/65536 bytes/);
     expect((await worker.check({ type: "object", title: "ä".repeat(32_800) }))[0]?.message).toMatch(/65536 bytes/);
-    expect(performance.now() - from).toBeLessThan(1_000);
   });
 
   it.each(["http", "file"])("refers to %s, and nothing is fetched (B037)", async (scheme) => {
@@ -136,9 +134,7 @@ describe("a schema that is refused", () => {
 
   it("is the one of 1.5 KB that kills a process, and this process lives (B038)", async () => {
     expect(JSON.stringify(bomb()).length).toBeLessThan(1_700);
-    const from = performance.now();
     expect((await worker.check(bomb()))[0]?.message).toMatch(/unfolds to more than/);
-    expect(performance.now() - from).toBeLessThan(2_000);
     expect(await worker.check({ type: "object" })).toEqual([]);
   });
 });

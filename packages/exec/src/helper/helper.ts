@@ -11,7 +11,7 @@ import type { Places, Wrapper } from "./wrappers.js";
 
 /** Processes and threads that one attempt may have, and that all may have together where they cannot be told apart. */
 const SLOT_PROCESSES = 1024;
-const ALL_PROCESSES = 8192;
+const ALL_PROCESSES = 2048;
 /** Marked processes that outlive their step are looked for so long after it. */
 const SWEEP_AFTER_MS = 1_000;
 
