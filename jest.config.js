@@ -3,6 +3,7 @@ export default {
   extensionsToTreatAsEsm: [".ts"],
   moduleNameMapper: { "^(\\.{1,2}/.*)\\.js$": "$1" },
   testMatch: ["<rootDir>/{packages,apps}/*/{src,test}/**/*.test.ts", "<rootDir>/examples/**/*.test.ts"],
+  setupFiles: ["<rootDir>/scripts/jest-setup.js"],
   testTimeout: 60_000,
   maxWorkers: 2,
   transform: {

@@ -17,6 +17,7 @@ import {
   type Tx,
 } from "@maia/db";
 import { type Action, type Json, newId, type PlanLimits, planRun, type RunFacts, resolveOutputs } from "@maia/domain";
+import type { Retries } from "./retries.js";
 import type { Hold } from "./slots.js";
 import type { LoadedVersion } from "./snapshots.js";
 
@@ -50,6 +51,7 @@ export interface Advancer {
   readonly ledgerId: string | null;
   readonly runnerId: string;
   readonly limits: PlanLimits;
+  readonly retries: Retries;
 }
 
 /** Plans never need more rounds than this; more would mean that an action does not change the facts it follows from. */
@@ -71,7 +73,7 @@ export async function advanceRun(
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const facts = await readRunFacts(tx, run, version.snapshot);
     if (!facts) return { ...work, over: true };
-    const actions = planRun(facts, now, who.limits);
+    const actions = planRun(onSteadyTime(facts, who.retries, now), now, who.limits);
     if (actions.length === 0) return { ...work, over: isOver(facts) };
     let again = false;
     for (const action of actions)
@@ -79,6 +81,17 @@ export async function advanceRun(
     if (!again) return work;
   }
   throw new Error(`run ${run.id} is still not settled after ${MAX_ROUNDS} rounds`);
+}
+
+/** The facts with their retries due when they are by a clock that only moves forward. */
+function onSteadyTime(facts: RunFacts, retries: Retries, now: Date): RunFacts {
+  if (facts.steps.every((step) => step.nextAttemptAt === null)) return facts;
+  const steps = facts.steps.map((step) => {
+    if (step.nextAttemptAt === null) return step;
+    const waitMs = retries.waitMs(facts.id, step.key, step.nextAttemptAt, now);
+    return { ...step, nextAttemptAt: new Date(now.getTime() + Math.ceil(waitMs)) };
+  });
+  return { ...facts, steps };
 }
 
 function isOver(facts: RunFacts): boolean {
@@ -118,6 +131,7 @@ async function carryOut(
       return false;
     case "waitForRetry":
       await setNextAttempt(tx, run, action.stepKey, action.until, now);
+      who.retries.plan(run.id, action.stepKey, action.until, now);
       if (work.retryAt === null || action.until < work.retryAt) work.retryAt = action.until;
       return action.until <= now;
     case "stopAttempt":
@@ -135,6 +149,7 @@ async function carryOut(
       const step = facts.steps.find((candidate) => candidate.key === action.stepKey);
       if (step?.status === "PENDING") await moveStep(tx, run, action.stepKey, "start", now);
       else await setNextAttempt(tx, run, action.stepKey, null, now);
+      who.retries.forget(run.id, action.stepKey);
       work.opened.push(await openAttempt(tx, run, who, action.stepKey, step?.deps ?? [], action.no, who.ledgerId, now));
       return false;
     }

@@ -1,5 +1,5 @@
 import type { AttemptRef, Db, Tx } from "@maia/db";
-import type { AttemptEnd, Clock } from "@maia/domain";
+import { type AttemptEnd, type Clock, isMaiaError } from "@maia/domain";
 import { type CancelMode, type Executor, ExecutorError, type Frame } from "@maia/runner-protocol";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
@@ -26,6 +26,8 @@ export interface CarrierDeps {
   readonly advancer: () => Advancer;
   /** Told what a write that ended an attempt leaves to be done; null: the attempt was not ours to end. */
   readonly landed: (inHand: InHand, advanced: Advanced | null) => void;
+  /** Told of a run whose attempt has ended although that cannot be written. */
+  readonly broken: (inHand: InHand, error: unknown) => Promise<void>;
 }
 
 /** What an attempt is sent with. */
@@ -66,9 +68,13 @@ export class Carrier {
   carry(inHand: InHand, attempt: CarriedAttempt, lastSeq: number): void {
     const flight: Flight = { ref: attempt.ref, ...inHand, lastSeq, stop: null, draining: false };
     this.#flights.set(flight.ref.id, flight);
-    void this.#fly(flight, () => this.#send(flight, attempt)).catch((error: unknown) => {
-      this.deps.logger.error("an attempt could not be followed", { attemptId: flight.ref.id, error });
-    });
+    void this.#fly(flight, () => this.#send(flight, attempt))
+      .catch((error: unknown) => {
+        this.deps.logger.error("an attempt could not be followed", { attemptId: flight.ref.id, error });
+        this.deps.slots.give();
+        return this.deps.broken(flight, error);
+      })
+      .catch((error: unknown) => this.deps.logger.error("a run could not be set aside", { error }));
   }
 
   /** Ends an attempt that has nobody left to report about it. */
@@ -103,6 +109,15 @@ export class Carrier {
     for (const flight of this.#flights.values()) if (flight.run.id === runId) this.#letGo(flight);
   }
 
+  /** Ends the attempts of a run that nobody carries on. */
+  killAllOf(runId: string): void {
+    for (const flight of this.#flights.values()) {
+      if (flight.run.id !== runId) continue;
+      this.#flights.delete(flight.ref.id);
+      this.deps.executor.cancel(flight.ref.id, "kill").catch(() => {});
+    }
+  }
+
   async *#send(flight: Flight, attempt: CarriedAttempt): AsyncGenerator<readonly Frame[]> {
     const { db, blobs, rules, executor } = this.deps;
     const { task, find } = await buildTask(db, blobs, flight.run, flight.version, attempt, rules);
@@ -118,6 +133,7 @@ export class Carrier {
           if ((await this.#consume(flight, open())) === "over") return;
           backoff.reset();
         } catch (error) {
+          if (this.deps.stopped.aborted) return;
           const end = this.#judgeError(error, flight);
           if (end) return await this.#end(flight, end);
         }
@@ -141,6 +157,7 @@ export class Carrier {
       } else {
         this.#letGo(flight);
         this.deps.slots.give();
+        this.deps.landed(flight, null);
         return "over";
       }
     }
@@ -193,9 +210,12 @@ export class Carrier {
     if (error instanceof StoppedBeforeStart)
       return { move: "cancel", failure: { code: "CANCELED", message: "The step was stopped before it started" } };
     if (error instanceof ExecutorError) return judgeRefusal(error, flight);
+    // What a runner has can be asked for again, once there is room for it here.
+    if (isMaiaError(error) && error.code === "STORAGE_FULL" && !this.isLocal) return null;
     if (error instanceof TaskError)
       return { move: "fail", failure: { code: "STEP_SPAWN_FAILED", message: error.message } };
     this.deps.logger.error("an executor failed", { error });
+    this.deps.executor.cancel(flight.ref.id, "kill").catch(() => {});
     return { move: "fail", failure: { code: "INTERNAL", message: "The executor failed; Maia's log says why" } };
   }
 }

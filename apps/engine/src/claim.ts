@@ -1,4 +1,4 @@
-import { insertRun, moveJob, type OwnedRun, type QueuedJob, type Tx } from "@maia/db";
+import { insertRun, isEngineLive, moveJob, type OwnedRun, type QueuedJob, type Tx } from "@maia/db";
 import { inputFilePath, newId } from "@maia/domain";
 import { type Advanced, type Advancer, advanceRun } from "./advance.js";
 import type { Hold } from "./slots.js";
@@ -24,6 +24,7 @@ export async function claimJobs(
   now: Date,
 ): Promise<Claimed[]> {
   const claimed: Claimed[] = [];
+  if (!(await isEngineLive(tx, who.engineId))) return []; // a dead engine's claims would belong to nobody
   for (const job of jobs) {
     const plan = await prepare(tx, job, snapshots, now).catch((error: Error) => error);
     if (plan instanceof Error) {

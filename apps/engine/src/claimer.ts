@@ -1,5 +1,5 @@
 import { type Db, nextQueuedJobs, type QueuedJob, type Tx } from "@maia/db";
-import type { Clock } from "@maia/domain";
+import { type Clock, isMaiaError } from "@maia/domain";
 import type { Logger } from "@maia/service";
 import type { Advancer } from "./advance.js";
 import { type Claimed, claimJobs, refuseJob } from "./claim.js";
@@ -35,6 +35,7 @@ export class Claimer {
         return jobs;
       });
     } catch (error) {
+      if (isMaiaError(error)) throw error; // the database's trouble, and no job's
       this.deps.logger.error("jobs could not be claimed together; trying one by one", { error });
       await this.#claimOneByOne(limit);
     }

@@ -104,7 +104,7 @@ export async function buildTask(
 
 /** The run's input files, as `input.json` names them. */
 function inputFiles(input: string): TaskFile[] {
-  const files: readonly InitialFile[] = input.includes('"files":[]') ? [] : JSON.parse(input).initialInput.files;
+  const files: readonly InitialFile[] = JSON.parse(input).initialInput.files;
   return files.flatMap(({ path, sha256, sizeBytes }) =>
     path && sha256 && sizeBytes !== null ? [{ path, sha256, sizeBytes }] : [],
   );

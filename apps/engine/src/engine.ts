@@ -8,11 +8,13 @@ import { Carrier } from "./carrier.js";
 import { Claimer } from "./claimer.js";
 import type { EngineConfig } from "./config.js";
 import { taskRules } from "./dispatch.js";
+import { Fetches } from "./fetches.js";
 import type { InHand } from "./flights.js";
-import { fetchInput, type InputFetcher } from "./inputs.js";
+import type { InputFetcher } from "./inputs.js";
 import { Lease, type Monotonic } from "./lease.js";
 import { pause } from "./pause.js";
 import { recoverRun } from "./recover.js";
+import { Retries } from "./retries.js";
 import { Slots } from "./slots.js";
 import { Snapshots } from "./snapshots.js";
 import { Ticker } from "./ticker.js";
@@ -32,6 +34,8 @@ export interface EngineDeps {
 
 /** How often an executor that has not been reached is looked at again, in milliseconds. */
 const UNREACHED_MS = 1_000;
+/** A tick that lasts longer than so many leases is stuck: whoever cannot work must not keep others from it. */
+const STUCK_TTLS = 3;
 
 /**
  * Claims jobs and carries their runs through. It remembers nothing that the database does not know: runs in hand and
@@ -48,7 +52,11 @@ export class Engine implements AsyncDisposable {
   readonly #runs = new Map<string, InHand>();
   /** Runs with ready steps and no slot for them, in the order in which they asked. */
   readonly #hungry = new Set<string>();
-  readonly #fetching = new Set<string>();
+  readonly #fetches: Fetches;
+  readonly #retries: Retries;
+  /** True while runs of ended engines may wait for room here. */
+  #orphansWait = false;
+  #adopting: Promise<void> = Promise.resolve();
   readonly #stopped = new AbortController();
   #draining = false;
 
@@ -61,6 +69,7 @@ export class Engine implements AsyncDisposable {
     const stopped = this.#stopped.signal;
     this.#lease = new Lease(db, clock, deps.monotonic, constants.leaseTtlMs);
     this.#snapshots = new Snapshots(db);
+    this.#retries = new Retries(deps.monotonic);
     this.#slots = new Slots(constants.stepConcurrency);
     this.#writes = new Writes(db, this.#slots, logger, stopped);
     this.#ticker = new Ticker({
@@ -83,6 +92,16 @@ export class Engine implements AsyncDisposable {
       rules: taskRules(constants),
       advancer: () => this.#advancer(),
       landed: (inHand, advanced) => this.#landed(inHand, advanced),
+      broken: (inHand, error) => this.#quarantine(inHand.run, error),
+    });
+    this.#fetches = new Fetches({
+      db,
+      clock,
+      stopped,
+      writes: this.#writes,
+      fetcher: deps.fetcher,
+      settled: (run) => this.#advance(run.id),
+      broken: (run, error) => this.#quarantine(run, error),
     });
     this.#claimer = new Claimer({
       db,
@@ -123,8 +142,10 @@ export class Engine implements AsyncDisposable {
   async #dueRetries(): Promise<string[]> {
     const now = this.deps.clock();
     const due: string[] = [];
-    for (const { runId, nextAttemptAt } of await nextRetries(this.deps.db, this.engineId)) {
-      const waitMs = new Date(nextAttemptAt).getTime() - now.getTime();
+    for (const { runId, stepKey, nextAttemptAt } of await nextRetries(this.deps.db, this.engineId)) {
+      const until = new Date(nextAttemptAt);
+      // A time that cannot be read is for the run's own advance to stumble over, which sets that run aside alone.
+      const waitMs = Number.isNaN(until.getTime()) ? 0 : this.#retries.waitMs(runId, stepKey, until, now);
       if (waitMs <= 0) due.push(runId);
       else this.#ticker.wakeAt(waitMs);
     }
@@ -136,6 +157,7 @@ export class Engine implements AsyncDisposable {
   }
 
   async #claim(): Promise<void> {
+    await (this.#orphansWait ? this.#adopt() : this.#adopting.catch(() => {})); // whoever has begun goes before who waits
     const room = this.config.constants.runConcurrency - this.#runs.size;
     if (room <= 0 || this.#draining) return;
     if (await this.#claimer.claim(room)) this.#ticker.wake();
@@ -169,7 +191,7 @@ export class Engine implements AsyncDisposable {
     await this.#writes.patiently((tx) =>
       quarantineRun(tx, run, "Maia could not carry the run on; its log says why", now),
     );
-    this.#carrier.letGoOf(run.id);
+    this.#carrier.killAllOf(run.id);
     this.#runs.delete(run.id);
     this.#hungry.delete(run.id);
     this.#ticker.wake();
@@ -177,7 +199,8 @@ export class Engine implements AsyncDisposable {
 
   #advancer(): Advancer {
     const limits = { maxAttemptsLost: this.config.constants.maxAttemptsLost };
-    return { engineId: this.engineId, ledgerId: this.#ledgerId(), runnerId: this.deps.runnerId, limits };
+    const { runnerId } = this.deps;
+    return { engineId: this.engineId, ledgerId: this.#ledgerId(), runnerId, limits, retries: this.#retries };
   }
 
   /** The ledger for new attempts; null: none may be opened now. */
@@ -194,37 +217,24 @@ export class Engine implements AsyncDisposable {
   #follow(inHand: InHand, advanced: Advanced): void {
     for (const opened of advanced.opened) this.#carrier.carry(inHand, opened, 0);
     for (const attemptId of advanced.stop) this.#carrier.cancel(attemptId, "stop");
-    for (const fileId of advanced.fetch) void this.#fetch(inHand, fileId);
+    for (const fileId of advanced.fetch) void this.#fetches.start(inHand, fileId);
     if (advanced.hungry) {
       this.#hungry.add(inHand.run.id);
       if (this.#ledgerId() === null) this.#waitForExecutor();
     }
     if (advanced.retryAt) this.#ticker.wakeAt(advanced.retryAt.getTime() - this.deps.clock().getTime());
-    if (advanced.over) {
+    if (advanced.over && this.#runs.get(inHand.run.id)?.run.epoch === inHand.run.epoch) {
       this.#runs.delete(inHand.run.id);
       this.#hungry.delete(inHand.run.id);
       this.#ticker.wake();
     }
   }
 
-  async #fetch(inHand: InHand, fileId: string): Promise<void> {
-    if (this.#fetching.has(fileId)) return;
-    this.#fetching.add(fileId);
-    try {
-      const settle = await fetchInput(this.deps.fetcher, this.deps.db, inHand.run, fileId, this.#stopped.signal);
-      if (!settle) return;
-      const now = this.deps.clock();
-      await this.#writes.patiently((tx) => settle(tx, now));
-      await this.#advance(inHand.run.id);
-    } catch (error) {
-      await this.#quarantine(inHand.run, error);
-    } finally {
-      this.#fetching.delete(fileId);
-    }
-  }
-
   /** Renews the lease, ends those of dead engines, and adopts their runs. */
   async #beat(): Promise<void> {
+    const stuckMs = this.#ticker.busyMs;
+    if (stuckMs > STUCK_TTLS * this.config.constants.leaseTtlMs)
+      throw new Error(`a tick has not ended for ${Math.round(stuckMs)} ms; the lease is left to run out`);
     if (!(await this.#lease.renew())) await this.#fenced();
     await this.#lease.endDeadOnes();
     await this.#adopt();
@@ -244,10 +254,21 @@ export class Engine implements AsyncDisposable {
     this.#ticker.wake();
   }
 
-  async #adopt(): Promise<void> {
+  /** Takes over runs whose engine has ended, as far as there is room; one call after another. */
+  #adopt(): Promise<void> {
+    this.#adopting = this.#adopting.catch(() => {}).then(() => this.#adoptNow());
+    return this.#adopting;
+  }
+
+  async #adoptNow(): Promise<void> {
     const room = this.config.constants.runConcurrency - this.#runs.size;
-    if (room <= 0 || this.#draining) return;
+    if (this.#draining) return;
+    if (room <= 0) {
+      this.#orphansWait = true; // perhaps; whoever makes room looks
+      return;
+    }
     const runs = await this.#writes.patiently((tx) => adoptRuns(tx, this.engineId, room));
+    this.#orphansWait = runs.length === room;
     if (runs.length > 0) this.deps.logger.info("adopted runs of an engine that ended", { runs: runs.length });
     for (const run of runs) await this.#recover(run);
     if (runs.length > 0) this.#ticker.wake();
@@ -267,14 +288,16 @@ export class Engine implements AsyncDisposable {
   /** Stops: takes nothing new, lets own steps finish for a while, then ends them and the lease. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#draining = true;
-    await this.#ticker.stop();
+    await Promise.race([this.#ticker.stopTicks(), pause(this.config.drainMs, this.#stopped.signal)]);
     if (this.#carrier.isLocal && !(await this.#drained())) {
       this.#carrier.killAll();
       await this.#drained();
     }
     this.#stopped.abort();
+    await this.#ticker.stop();
     await this.deps.executor[Symbol.asyncDispose]();
-    await this.#lease.end();
+    // Whoever waits for it to run out instead loses some seconds and nothing else.
+    await this.#lease.end().catch((error: unknown) => this.deps.logger.warn("the lease could not be ended", { error }));
   }
 
   /** Waits for the attempts in flight, as long as a stopping engine may. */

@@ -48,19 +48,15 @@ export async function land(tx: Tx, flight: Flight, frames: readonly Frame[], now
 async function endByExit(tx: Tx, flight: Flight, exit: ExitFrame, hasOutput: boolean, now: Date): Promise<void> {
   const end = flight.draining && exit.reason === "canceled" ? drained() : judgeExit(exit, hasOutput);
   const { exitCode, signal, reason } = exit;
-  await endAttempt(tx, flight.ref, end.move, { exitCode, signal, reason, failure: withStep(end, flight) }, now);
-  if (end.move === "succeed") await keepOutput(tx, flight, now);
+  const facts = { exitCode, signal, reason, failure: withStep(end, flight) };
+  if (await endAttempt(tx, flight.ref, end.move, facts, now)) {
+    if (end.move === "succeed") await keepOutput(tx, flight, now);
+  } else await loseFlight(tx, flight, lost("The executor reported an end without a start"), now);
 }
 
 /** Ends an attempt that no exit frame will end. */
 export async function loseFlight(tx: Tx, flight: Flight, end: AttemptEnd, now: Date): Promise<void> {
-  await endAttempt(
-    tx,
-    flight.ref,
-    end.move,
-    { reason: end.move === "lose" ? "lost" : "spawn_failed", failure: withStep(end, flight) },
-    now,
-  );
+  await endAttempt(tx, flight.ref, end.move, { reason: reasonOf(end), failure: withStep(end, flight) }, now);
 }
 
 async function keepOutput(tx: Tx, { ref }: Flight, now: Date): Promise<void> {
@@ -72,6 +68,12 @@ async function keepOutput(tx: Tx, { ref }: Flight, now: Date): Promise<void> {
     { name: OUTPUT_ARTIFACT, mime: "application/json", ...measure(text), system: true },
     now,
   );
+}
+
+/** How an attempt ended that told nothing of its end itself. */
+function reasonOf({ move, failure }: AttemptEnd): ExitFrame["reason"] {
+  if (move === "cancel") return "canceled";
+  return move === "fail" && failure?.code === "STEP_SPAWN_FAILED" ? "spawn_failed" : "lost";
 }
 
 function withStep({ failure }: AttemptEnd, { ref }: Flight) {

@@ -46,6 +46,12 @@ async function settle(
 ): Promise<void> {
   const { from, to } = inputFileMoves[name];
   const at = toDbTime(now);
+  const row = await tx.sql.get<{ initialInput: string }>(
+    `SELECT "initialInput" FROM "Run" WHERE "id" = ? AND "ownerEpoch" = ? AND "status" = 'PENDING_INPUTS'`,
+    run.id,
+    run.epoch,
+  );
+  if (!row) return;
   if (blob) {
     await tx.sql.run(
       `INSERT INTO "InputBlob" ("sha256", "sizeBytes", "mime", "createdAt", "usedAt") VALUES (?, ?, ?, ?, ?)
@@ -69,9 +75,8 @@ async function settle(
     from[0],
   );
   if (changed === 0) return;
-  const row = await tx.sql.get<{ initialInput: string }>(`SELECT "initialInput" FROM "Run" WHERE "id" = ?`, run.id);
   const files = await initialFiles(tx, run.jobId);
-  await setInitialInput(tx, run, JSON.stringify({ ...JSON.parse(row?.initialInput ?? "{}"), files }));
+  await setInitialInput(tx, run, JSON.stringify({ ...JSON.parse(row.initialInput), files }));
   const fileName = files.find((file) => file.id === fileId)?.name ?? "";
   const data = {
     runId: run.id,

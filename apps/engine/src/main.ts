@@ -22,6 +22,7 @@ await runService("maia engine", logger, async () => {
       busyTimeoutMs: dbBusyTimeoutMs,
       retryBudgetMs: dbRetryBudgetMs,
       now: clock,
+      log: (level, message, fields) => logger[level](message, fields),
     }),
   );
   const blobs = await BlobStore.open(dataDir.blobs, dataDir.tmp);

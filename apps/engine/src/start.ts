@@ -5,7 +5,7 @@ import { openLocalExecutor } from "@maia/exec";
 import { download, parseUrlAllow } from "@maia/outbound";
 import type { Executor } from "@maia/runner-protocol";
 import type { Logger } from "@maia/service";
-import type { BlobStore, DataDir } from "@maia/storage";
+import { type BlobStore, type DataDir, putPatiently } from "@maia/storage";
 import { LOCAL_LEDGER } from "./carrier.js";
 import type { EngineConfig } from "./config.js";
 import { Engine } from "./engine.js";
@@ -55,7 +55,8 @@ async function openLocal(
     root: dataDir.runs,
     ledgerId: `${LOCAL_LEDGER}${randomUUID()}`,
     isolation,
-    keep: (bytes) => blobs.put(bytes),
+    keep: (bytes) =>
+      putPatiently(blobs, bytes, (error) => logger.warn("an artifact has to wait", { error: error.message })),
     poolSize: POOL_SIZE,
     leaseTtlMs: constants.leaseTtlMs,
     heartbeatMs: constants.streamHeartbeatMs,

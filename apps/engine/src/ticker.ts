@@ -23,6 +23,7 @@ export class Ticker {
   #beatTimer: NodeJS.Timeout | null = null;
   #unlisten: (() => void) | null = null;
   #stopped = false;
+  #tickBegan: number | null = null;
 
   constructor(private readonly options: TickerOptions) {}
 
@@ -32,6 +33,11 @@ export class Ticker {
       this.#beating = this.#beating.then(() => this.#guard("beat", this.options.beat)).then(() => {});
     }, this.options.renewMs);
     this.wake();
+  }
+
+  /** How long the tick under way has lasted, in milliseconds; 0 between ticks. */
+  get busyMs(): number {
+    return this.#tickBegan === null ? 0 : performance.now() - this.#tickBegan;
   }
 
   /** Asks for a tick soon; asking again before it starts changes nothing. */
@@ -57,19 +63,26 @@ export class Ticker {
     );
   }
 
-  async stop(): Promise<void> {
+  /** Takes nothing up any more; the lease goes on. */
+  async stopTicks(): Promise<void> {
     this.#stopped = true;
     this.#unlisten?.();
     if (this.#timer) clearTimeout(this.#timer);
-    if (this.#beatTimer) clearInterval(this.#beatTimer);
     await this.#running;
+  }
+
+  async stop(): Promise<void> {
+    await this.stopTicks();
+    if (this.#beatTimer) clearInterval(this.#beatTimer);
     await this.#beating;
   }
 
   async #run(): Promise<void> {
     while (this.#wanted && !this.#stopped) {
       this.#wanted = false;
+      this.#tickBegan = performance.now();
       if (!(await this.#guard("tick", this.options.tick))) this.wakeAt(this.options.retryMs);
+      this.#tickBegan = null;
     }
     this.#running = null;
   }

@@ -51,7 +51,7 @@ describe("an engine", () => {
       Array.from({ length: 20 }, (_, i) => ({ key: `s${i}`, script: "ok" })),
     );
     await world.engine({ env: { MAIA_STEP_CONCURRENCY: "3" } });
-    const jobs = await Promise.all(Array.from({ length: 5 }, queue));
+    const jobs = await Promise.all(Array.from({ length: 5 }, () => queue()));
     for (const job of jobs) expect((await world.until(job, "SUCCEEDED")).steps).toHaveLength(20);
     expect(new Set(world.executor.started).size).toBe(100);
   });
@@ -92,7 +92,7 @@ describe("an engine", () => {
     await using world = await World.open();
     await using second = await World.database(world.folder);
     const queue = await world.workflow("many", [{ key: "a", script: "ok" }]);
-    const jobs = await Promise.all(Array.from({ length: 300 }, queue));
+    const jobs = await Promise.all(Array.from({ length: 300 }, () => queue()));
     const engines = await Promise.all([world.engine(), world.engine({ db: second })]);
     for (const job of jobs) await world.until(job, "SUCCEEDED");
     const owners = await world.db.sql.all<{ ownerId: string; runs: number }>(
@@ -122,8 +122,8 @@ describe("an engine", () => {
       if (row?.ownerEpoch === 2) break;
       await world.db.bell("events").next(AbortSignal.timeout(50));
     }
-    world.executor.release();
-    const seen = await world.until(job, "SUCCEEDED");
+    while (world.executor.tasks.length < 2) await world.change();
+    const seen = await world.released(job);
     expect(seen.steps).toEqual(["a:SUCCEEDED(SUCCEEDED)", "b:SUCCEEDED(SUCCEEDED)"]);
     expect(world.executor.started.map((key) => key.split("/")[1])).toEqual(["a#1", "b#1"]);
     await world.stop(heir);
@@ -143,8 +143,7 @@ describe("an engine", () => {
       if (world.executor.started.length > 0) break;
       await world.db.bell("events").next(AbortSignal.timeout(50));
     }
-    world.executor.release();
-    const seen = await world.until(job, "SUCCEEDED");
+    const seen = await world.released(job);
     expect(seen.steps).toEqual(["a:SUCCEEDED(LOST SUCCEEDED)"]);
     await world.stop(engine);
   });

@@ -2,7 +2,7 @@ import { type LocalExecutor, openLocalExecutor } from "@maia/exec";
 import { parseUrlAllow, testConnection } from "@maia/outbound";
 import type { Executor } from "@maia/runner-protocol";
 import { type Logger, Resources } from "@maia/service";
-import { BlobStore } from "@maia/storage";
+import { BlobStore, putPatiently } from "@maia/storage";
 import { Attempts } from "./attempts/attempts.js";
 import type { RunnerConfig } from "./config.js";
 import { openRunnerDir, type RunnerDir } from "./data-dir.js";
@@ -109,7 +109,8 @@ async function openLocal({ config, dir, ledgerId, blobs, logger }: ExecutorOptio
     root: dir.exec,
     ledgerId,
     isolation: config.isolation,
-    keep: (bytes) => blobs.put(bytes),
+    keep: (bytes) =>
+      putPatiently(blobs, bytes, (error) => logger.warn("an artifact has to wait", { error: error.message })),
     poolSize: Math.min(POOL_SIZE, config.slots),
     leaseTtlMs: config.leaseTtlMs,
     log: (level, message, fields) => logger[level](message, fields),

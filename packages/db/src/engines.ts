@@ -20,6 +20,11 @@ export async function beatEngine(tx: Tx, id: string): Promise<boolean> {
   return (await tx.sql.run(text, id)) === 1;
 }
 
+/** True while nobody has declared this engine dead. */
+export async function isEngineLive(tx: Tx, id: string): Promise<boolean> {
+  return (await tx.sql.get(`SELECT 1 AS "one" FROM "Engine" WHERE "id" = ? AND "endedAt" IS NULL`, id)) !== undefined;
+}
+
 /** The engines that nobody has declared dead. */
 export async function liveEngines(db: Db): Promise<EngineBeat[]> {
   return db.sql.all(`SELECT "id", "bellId", "heartbeatSeq" FROM "Engine" WHERE "endedAt" IS NULL`);

@@ -160,9 +160,12 @@ export async function cancelRequests(db: Db, ownerId: string): Promise<string[]>
 }
 
 /** Steps of our runs that wait for a retry, the earliest first. */
-export async function nextRetries(db: Db, ownerId: string): Promise<{ runId: string; nextAttemptAt: string }[]> {
+export async function nextRetries(
+  db: Db,
+  ownerId: string,
+): Promise<{ runId: string; stepKey: string; nextAttemptAt: string }[]> {
   return db.sql.all(
-    `SELECT s."runId", s."nextAttemptAt" FROM "Run" r JOIN "RunStep" s ON s."runId" = r."id"
+    `SELECT s."runId", s."key" AS "stepKey", s."nextAttemptAt" FROM "Run" r JOIN "RunStep" s ON s."runId" = r."id"
      WHERE r."status" = 'RUNNING' AND r."ownerId" = ? AND s."nextAttemptAt" IS NOT NULL AND s."status" = 'RUNNING'
      ORDER BY s."nextAttemptAt" LIMIT 100`,
     ownerId,
@@ -175,8 +178,8 @@ export async function nextRetries(db: Db, ownerId: string): Promise<{ runId: str
  */
 export async function adoptRuns(tx: Tx, ownerId: string, limit: number): Promise<OwnedRun[]> {
   const orphans = await tx.sql.all<{ id: string; epoch: number }>(
-    `SELECT r."id", r."ownerEpoch" AS "epoch" FROM "Run" r JOIN "Engine" e ON e."id" = r."ownerId"
-     WHERE r."status" IN ('PENDING_INPUTS', 'RUNNING') AND e."endedAt" IS NOT NULL ORDER BY r."id" LIMIT ?`,
+    `SELECT r."id", r."ownerEpoch" AS "epoch" FROM "Run" r LEFT JOIN "Engine" e ON e."id" = r."ownerId"
+     WHERE r."status" IN ('PENDING_INPUTS', 'RUNNING') AND (e."id" IS NULL OR e."endedAt" IS NOT NULL) ORDER BY r."id" LIMIT ?`,
     limit,
   );
   const adopted: OwnedRun[] = [];

@@ -18,6 +18,7 @@ describe("judgeExit", () => {
     [{ reason: "spawn_failed" }, "fail", "STEP_SPAWN_FAILED"],
     [{ reason: "canceled" }, "cancel", "CANCELED"],
     [{ reason: "lost" }, "lose", "RUNNER_LOST"],
+    [{ reason: "lost", error: { code: "DRAIN_TIMEOUT", message: "stopped" } }, "lose", "DRAIN_TIMEOUT"],
     [{ error: { code: "OUTPUT_INVALID", message: "no object" } }, "fail", "OUTPUT_INVALID"],
   ] as const)("ends %j by %s with %s", (facts, move, code) => {
     expect(judgeExit({ ...clean, ...facts }, true)).toMatchObject({ move, failure: { code } });

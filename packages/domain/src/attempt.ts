@@ -44,7 +44,10 @@ export function judgeExit(exit: ExitFacts, hasOutput: boolean): AttemptEnd {
     case "lost":
       return {
         move: "lose",
-        failure: failed("RUNNER_LOST", exit.error?.message ?? "The executor was lost while the step ran"),
+        failure: failed(
+          exit.error?.code === "DRAIN_TIMEOUT" ? "DRAIN_TIMEOUT" : "RUNNER_LOST",
+          exit.error?.message ?? "The executor was lost while the step ran",
+        ),
       };
     case "canceled":
       return { move: "cancel", failure: failed("CANCELED", "The step was stopped") };

@@ -1,7 +1,7 @@
 import type { Executor, IsolationLevel } from "@maia/runner-protocol";
 
-/** Stores bytes and says what they were. */
-export type KeepBytes = (bytes: AsyncIterable<Uint8Array>) => Promise<{ sha256: string; sizeBytes: number }>;
+/** Stores bytes and says what they were. It may read them again from their beginning, where it has to try again. */
+export type KeepBytes = (bytes: () => AsyncIterable<Uint8Array>) => Promise<{ sha256: string; sizeBytes: number }>;
 
 export type LogLevel = "info" | "warn" | "error";
 

@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import type { Task } from "@maia/runner-protocol";
+import { outputProblem, type Task } from "@maia/runner-protocol";
 import type { AttemptStream } from "./attempt-stream.js";
 import type { AttemptRun } from "./attempts.js";
 import { checkStepError, type Output, type StepError } from "./collect/output.js";
@@ -13,6 +13,8 @@ import type { EndMessage } from "./messages.js";
 import type { KeepBytes } from "./options.js";
 import type { Session, SlotMessage, SlotUser } from "./session.js";
 import type { Slot } from "./slot-folders.js";
+
+const VANISHED = "the process that was to carry it out has ended";
 
 /** An attempt that a reused process carries out, or that waits for one. */
 export interface ReuseAttempt {
@@ -111,7 +113,8 @@ export class ReuseProcess implements SlotUser {
     if (message.t === "born") this.tellStarted();
     else if (message.t === "log") stream?.log(message.stream, new Date(message.at), message.lines, message.bytes);
     else if (message.t === "end") void this.ended(message);
-    else if (message.t === "gone") this.leave();
+    // A process that had its attempt handed over is answered for by the helper, with an end.
+    else if (message.t === "gone" && !(this.current && this.isHandedOver)) this.vanish(message.message);
   }
 
   lose(): void {
@@ -170,6 +173,14 @@ export class ReuseProcess implements SlotUser {
     this.leave();
   }
 
+  /** The process ended between two attempts. Whoever was about to be handed over is lost by no fault of its own. */
+  private vanish(message: string | null): void {
+    const { current } = this;
+    this.current = null;
+    if (current) endUnknown(current.stream, this.served > 0 ? "lost" : "spawn_failed", message ?? VANISHED);
+    this.leave();
+  }
+
   private async ended(end: EndMessage): Promise<void> {
     const { current } = this;
     if (!current) return;
@@ -204,6 +215,7 @@ export class ReuseProcess implements SlotUser {
 
   private async died({ task, stream }: ReuseAttempt, end: EndMessage): Promise<void> {
     const { output, told } = readResult(task, this.slot, end);
+    if (end.reason === "spawn_failed" && this.served > 1) return endUnknown(stream, "lost", end.message ?? VANISHED);
     if (end.reason !== "spawn_failed" && end.reason !== "lost") await keepArtifacts(task, this.slot, stream, this.keep);
     endAttempt(stream, end, output, told);
   }
@@ -237,7 +249,8 @@ function readAnswer(text: string, outputMax: number): Answer {
     const isDirty = dirty !== false;
     if (ok !== true) return { output: null, told: checkStepError(error), isDirty };
     if (data === null || data === undefined) return { output: { data: {} }, told: null, isDirty };
-    if (typeof data !== "object" || Array.isArray(data)) throw new Error("the output is no object");
+    const problem = outputProblem(data);
+    if (problem !== null) return { output: { invalid: `the output ${problem}` }, told: null, isDirty };
     if (text.length > outputMax / 4 && Buffer.byteLength(JSON.stringify(data)) > outputMax) {
       return { output: { invalid: `the output is larger than ${outputMax} bytes` }, told: null, isDirty };
     }

@@ -61,7 +61,7 @@ export class Workshop implements AsyncDisposable {
       isolation,
       poolSize: 0,
       leaseTtlMs: 15_000,
-      keep: (bytes) => keepIn(kept, bytes),
+      keep: (bytes) => keepIn(kept, bytes()),
       log: (_level, message, fields) => notes.push(`${message} ${JSON.stringify(fields ?? {})}`),
       ...options,
     });

@@ -43,6 +43,25 @@ describe.each(levels)("a reused process at the level %s", (level) => {
     expect(runs.map((run) => run.lines())).toEqual([["call 1"], ["call 2"]]);
   });
 
+  it("that ends between two attempts costs the next one nothing but a try, and never hangs", async () => {
+    const reuse = nextKey();
+    const script = "export default () => { setImmediate(() => process.exit(0)); return {}; }";
+    const reasons = new Set<string>();
+    for (let i = 0; i < 12; i++) {
+      const { exit } = await workshop.run(workshop.task("node", script, reuse));
+      reasons.add(exit.reason);
+    }
+    expect([...reasons].every((reason) => reason === "exited" || reason === "lost")).toBe(true);
+  });
+
+  it("gives back an output that may not be one, and is told so", async () => {
+    const deep = "(() => { let v = {}; for (let i = 0; i < 2000; i++) v = { v }; return v; })()";
+    for (const value of [`JSON.parse('{"__proto__":1}')`, deep]) {
+      const { exit } = await workshop.run(workshop.task("node", `export default () => (${value})`, nextKey()));
+      expect(exit).toMatchObject({ exitCode: 1, error: { code: "OUTPUT_INVALID" } });
+    }
+  });
+
   it("belongs to its key alone", async () => {
     const [one, two] = [nextKey(), nextKey()];
     const first = await workshop.run(workshop.task("node", COUNTING, one));

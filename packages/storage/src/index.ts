@@ -1,2 +1,3 @@
 export * from "./blob-store.js";
 export * from "./data-dir.js";
+export * from "./put-patiently.js";

@@ -68,11 +68,13 @@ describe("SIGKILL while blobs are put", () => {
 });
 
 describe("a full disk", () => {
-  it("refuses with STORAGE_FULL, keeps what is there, and takes blobs again when there is room (G26)", async () => {
+  it("refuses with STORAGE_FULL, keeps what is there, and takes blobs again when there is room; what may not be lost waits for it (G26, F58)", async () => {
     const mount = `mount -t tmpfs -o size=1m tmpfs "$0" && exec "$1" "$2" "$0"`;
     const args = ["--map-root-user", "--mount", "sh", "-c", mount, folder, process.execPath, script("disk-full.mjs")];
     const { stdout } = await promisify(execFile)("unshare", args);
-    expect(JSON.parse(stdout)).toEqual({
+    const [refusing, waiting] = stdout.trim().split("\n");
+    expect(JSON.parse(waiting!)).toEqual({ waits: ["STORAGE_FULL"], keptBytes: 600_000 });
+    expect(JSON.parse(refusing!)).toEqual({
       refused: ["STORAGE_FULL", "STORAGE_FULL"],
       leftovers: 0,
       smallStillVerifies: true,

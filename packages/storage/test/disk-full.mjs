@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { BlobStore } from "../dist/index.js";
+import { BlobStore, putPatiently } from "../dist/index.js";
 
 const root = process.argv[2]; // a file system of 1 MiB
 const tmp = join(root, "tmp");
@@ -20,3 +20,17 @@ const smallStillVerifies = await store.verify(small.sha256);
 await store.remove(small.sha256);
 const { sizeBytes, known } = await store.put(large);
 console.log(JSON.stringify({ refused, leftovers, smallStillVerifies, afterRoomWasMade: { sizeBytes, known } }));
+
+await store.remove((await store.put(large)).sha256);
+const filler = await store.put(randomBytes(500_000));
+const waits = [];
+const patient = putPatiently(
+  store,
+  () => slices(large),
+  (error) => {
+    waits.push(error.code);
+    store.remove(filler.sha256);
+  },
+);
+const kept = await patient;
+console.log(JSON.stringify({ waits, keptBytes: kept.sizeBytes }));

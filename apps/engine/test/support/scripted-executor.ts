@@ -7,17 +7,20 @@ import {
   type Task,
 } from "@maia/runner-protocol";
 
-type Ending = { exitCode: number; reason: "exited" | "canceled" };
+type Ending = { exitCode: number; reason: "exited" | "canceled" } | Error;
 
 /**
  * An executor without processes: what a step's script says is what happens. `ok` succeeds, `fail` exits with 1, `hold`
- * waits until the test releases it or somebody cancels it. It keeps a ledger, as every executor does.
+ * waits until the test releases it or somebody cancels it, `break` makes the executor itself fail, `no-start` ends without
+ * having begun. It keeps a ledger, as every executor does.
  */
 export class ScriptedExecutor implements Executor {
   readonly isolation = "process-group";
   readonly ledgerId: string;
   /** Attempts in the order in which they started. */
   readonly started: string[] = [];
+  readonly tasks: Task[] = [];
+  readonly cancels: { attemptId: string; mode: CancelMode }[] = [];
   readonly #held = new Map<string, (ending: Ending) => void>();
   readonly #epochs = new Map<string, number>();
 
@@ -31,14 +34,23 @@ export class ScriptedExecutor implements Executor {
     if (seen !== undefined && task.epoch < seen) throw new ExecutorError("STALE_EPOCH", "a newer owner has been seen");
     this.#epochs.set(task.attemptId, task.epoch);
     if (seen === undefined) this.started.push(key);
+    this.tasks.push(task);
     const { attemptId, epoch } = task;
+    const script = scriptOf(task, find);
+    if (script === "no-start") {
+      yield [
+        { type: "output", seq: 1, data: {} },
+        { type: "exit", lastSeq: 1, exitCode: 0, signal: null, reason: "exited", error: null },
+      ];
+      return;
+    }
     yield [{ type: "started", seq: 1, attemptId, epoch, pid: 1, isolation: this.isolation }];
-    const content = find(task.script.sha256);
-    const script = content && "bytes" in content ? Buffer.from(content.bytes).toString().trim() : "fail";
+    if (script === "break") throw new Error("the executor is broken");
     const ending =
       script === "hold"
         ? await this.#hold(attemptId)
         : { exitCode: script === "ok" ? 0 : 1, reason: "exited" as const };
+    if (ending instanceof Error) throw ending;
     const at = "2026-11-21T12:00:00.000Z";
     const { exitCode, reason } = ending;
     yield [
@@ -52,7 +64,8 @@ export class ScriptedExecutor implements Executor {
     throw new ExecutorError("ATTEMPT_UNKNOWN", "the engine sends the task again");
   }
 
-  async cancel(attemptId: string, _mode: CancelMode): Promise<void> {
+  async cancel(attemptId: string, mode: CancelMode): Promise<void> {
+    this.cancels.push({ attemptId, mode });
     this.#held.get(attemptId)?.({ exitCode: 143, reason: "canceled" });
   }
 
@@ -65,5 +78,13 @@ export class ScriptedExecutor implements Executor {
     return new Promise((resolve) => this.#held.set(attemptId, resolve));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  /** Ends the streams; what runs at a runner goes on there. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const end of this.#held.values()) end(new ExecutorError("UNREACHABLE", "the executor has been closed"));
+  }
+}
+
+function scriptOf(task: Task, find: FindContent): string {
+  const content = find(task.script.sha256);
+  return content && "bytes" in content ? Buffer.from(content.bytes).toString().trim() : "fail";
 }

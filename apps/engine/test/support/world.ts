@@ -7,6 +7,7 @@ import { type Logger, readConstants } from "@maia/service";
 import { BlobStore } from "@maia/storage";
 import type { EngineConfig } from "../../src/config.js";
 import { Engine } from "../../src/engine.js";
+import type { InputFetcher } from "../../src/inputs.js";
 import { ScriptedExecutor } from "./scripted-executor.js";
 
 const quiet: Logger = { error() {}, warn() {}, info() {}, debug() {}, child: () => quiet };
@@ -16,6 +17,12 @@ export interface StepDraft {
   script: string;
   deps?: string[];
   retry?: Record<string, number>;
+}
+
+export interface FileDraft {
+  name: string;
+  url?: string;
+  text?: string;
 }
 
 /** A database in a folder of its own, engines on it as a test wants them, and ways to look at what they did. */
@@ -45,22 +52,30 @@ export class World implements AsyncDisposable {
   }
 
   async engine(
-    more: { executor?: ScriptedExecutor; env?: Record<string, string>; db?: Db; monotonic?: () => number } = {},
+    more: {
+      executor?: ScriptedExecutor;
+      env?: Record<string, string>;
+      db?: Db;
+      monotonic?: () => number;
+      clock?: () => Date;
+      fetcher?: InputFetcher;
+      drainMs?: number;
+    } = {},
   ): Promise<Engine> {
     const config: EngineConfig = {
       constants: readConstants(more.env ?? {}),
       isolation: "auto",
       runner: null,
       urlAllow: "",
-      drainMs: 100,
+      drainMs: more.drainMs ?? 100,
     };
     const engine = await Engine.start(config, {
       db: more.db ?? this.db,
       blobs: this.blobs,
       logger: quiet,
-      clock: () => new Date(),
+      clock: more.clock ?? (() => new Date()),
       monotonic: more.monotonic ?? (() => performance.now()),
-      fetcher: () => Promise.reject(new Error("nothing is downloaded here")),
+      fetcher: more.fetcher ?? (() => Promise.reject(new Error("nothing is downloaded here"))),
       executor: more.executor ?? this.executor,
       runnerId: "",
     });
@@ -75,7 +90,11 @@ export class World implements AsyncDisposable {
   }
 
   /** Publishes a workflow of scripted steps. @returns how to queue a job of it. */
-  async workflow(name: string, steps: StepDraft[], more: object = {}): Promise<() => Promise<string>> {
+  async workflow(
+    name: string,
+    steps: StepDraft[],
+    more: object = {},
+  ): Promise<(input?: object, files?: readonly FileDraft[]) => Promise<string>> {
     const snapshot = parseDefinition({ name, steps: steps.map((step) => ({ runtime: "shell", ...step })), ...more });
     const now = new Date();
     const [workflowId, versionId] = [newId("workflow", now), newId("version", now)];
@@ -92,23 +111,41 @@ export class World implements AsyncDisposable {
       await tx.sql.run(version, versionId, workflowId, JSON.stringify(snapshot), snapHash(snapshot), at);
       return { projectId: project!.id, environmentId: environment!.id };
     });
-    return async () => {
+    return async (input = { n: 1 }, files = []) => {
       const id = newId("job", new Date());
       await this.db.write(async (tx) => {
         await tx.sql.run(
           `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "status", "inputJson", "trigger", "createdAt")
-           VALUES (?, ?, ?, ?, ?, 'QUEUED', '{"n":1}', 'manual', ?)`,
+           VALUES (?, ?, ?, ?, ?, 'QUEUED', ?, 'manual', ?)`,
           id,
           where.projectId,
           workflowId,
           versionId,
           where.environmentId,
+          JSON.stringify(input),
           at,
         );
+        for (const [position, { name, url = null, text = null }] of files.entries()) {
+          const blob = text === null ? null : await this.blobs.put(Buffer.from(text));
+          if (blob) {
+            const known = `INSERT OR IGNORE INTO "InputBlob" ("sha256", "sizeBytes", "mime", "createdAt", "usedAt") VALUES (?, ?, 'text/plain', ?, ?)`;
+            await tx.sql.run(known, blob.sha256, blob.sizeBytes, at, at);
+          }
+          await tx.sql.run(
+            `INSERT INTO "InputFile" ("id", "jobRunId", "position", "name", "source", "url", "status", "sha256", "sizeBytes", "mime", "createdAt") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+            ...[newId("file", new Date()), id, position, name, url ? "url" : "upload", url],
+            ...[blob ? "READY" : "FETCHING", blob?.sha256 ?? null, blob?.sizeBytes ?? null, blob && "text/plain", at],
+          );
+        }
         tx.ring("engine");
       });
       return id;
     };
+  }
+
+  /** Waits for the next thing that happens, or a moment. */
+  async change(): Promise<void> {
+    await this.db.bell("events").next(AbortSignal.timeout(20));
   }
 
   /** How a job stands, with its run's steps and their attempts as `key:STATUS(attempt statuses)`. */
@@ -143,6 +180,17 @@ export class World implements AsyncDisposable {
       if (seen.job === status) return seen;
       if (performance.now() > deadline) throw new Error(`job ${jobId} is not ${status}: ${JSON.stringify(seen)}`);
       await rung;
+    }
+  }
+
+  /** Lets held steps go, those that come to be held meanwhile too, until a job has succeeded. */
+  async released(jobId: string): Promise<Awaited<ReturnType<World["look"]>>> {
+    for (;;) {
+      this.executor.release();
+      const seen = await this.look(jobId);
+      if (seen.job === "SUCCEEDED") return seen;
+      if (seen.job === "FAILED" || seen.job === "CANCELED") throw new Error(`the job ended: ${JSON.stringify(seen)}`);
+      await this.change();
     }
   }
 

@@ -56,7 +56,7 @@ export async function* collectArtifacts(request: CollectRequest): AsyncGenerator
     }
     try {
       using file = openGuarded(path, host.work, limits.artifactMax);
-      const { sha256, sizeBytes } = await keep(file.bytes());
+      const { sha256, sizeBytes } = await keep(() => file.bytes());
       names.add(name);
       yield { name, sha256, sizeBytes, mime: isMime(mime) ? mime : mimeOf(name) };
     } catch (error) {

@@ -14,7 +14,7 @@ export class NotTaken extends Error {
 /** A file that was found to lie where it may, held open, so that nothing can be put in its place any more. */
 export interface GuardedFile extends Disposable {
   readonly sizeBytes: number;
-  /** The bytes, once. @throws {NotTaken} when there turn out to be more than allowed. */
+  /** The bytes from their beginning. @throws {NotTaken} when there turn out to be more than allowed. */
   readonly bytes: () => AsyncGenerator<Uint8Array>;
   readonly text: () => string;
 }

@@ -1,0 +1,224 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { describe, expect, it } from "@jest/globals";
+import { ScriptedExecutor } from "./support/scripted-executor.js";
+import { World } from "./support/world.js";
+
+const ONE_AT_A_TIME = { MAIA_STEP_CONCURRENCY: "1" };
+const NEVER_BEATS = { MAIA_LEASE_RENEW_MS: "3600000", MAIA_LEASE_TTL_MS: "7200000" };
+
+async function until<T>(world: World, look: () => Promise<T | null | undefined | false>): Promise<T> {
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    await world.change();
+  }
+}
+
+/** A workflow whose facts cannot be read any more once `spoil` has worked, while a step of it runs. */
+async function spoilt(world: World) {
+  const retry = { maxAttempts: 2, backoffMs: 60_000, multiplier: 1, maxBackoffMs: 60_000, jitter: 0 };
+  const queue = await world.workflow("spoilt", [
+    { key: "fails", script: "fail", retry },
+    { key: "holds", script: "hold" },
+  ]);
+  const spoil = async () => {
+    if (world.executor.started.length < 2) return false;
+    const text = `UPDATE "Attempt" SET "failure" = '{' WHERE "status" = 'FAILED'`;
+    return (await world.db.write((tx) => tx.sql.run(text))) > 0;
+  };
+  return { queue, spoil };
+}
+
+describe("an attempt", () => {
+  it("gets its files, whatever its parameters say about files", async () => {
+    await using world = await World.open();
+    const queue = await world.workflow("files", [{ key: "a", script: "ok" }]);
+    await world.engine();
+    const job = await queue({ note: '"files":[]', list: { files: [] } }, [{ name: "data.txt", text: "bytes" }]);
+    await world.until(job, "SUCCEEDED");
+    expect(world.executor.tasks[0]!.files).toMatchObject([{ path: "inputs/0-data.txt", sizeBytes: 5 }]);
+  });
+
+  it("whose end cannot be written sets its run aside and gives its slot to the next (G12)", async () => {
+    await using world = await World.open();
+    const { queue, spoil } = await spoilt(world);
+    await world.engine({ env: ONE_AT_A_TIME });
+    const bad = await queue();
+    await until(world, spoil);
+    world.executor.release();
+    expect((await world.until(bad, "FAILED")).failure).toMatchObject({ code: "INTERNAL" });
+    await world.until(await (await world.workflow("good", [{ key: "a", script: "ok" }]))(), "SUCCEEDED");
+  });
+
+  it("that the executor itself breaks on is ended there too, and named an internal failure", async () => {
+    await using world = await World.open();
+    const queue = await world.workflow("broken", [{ key: "a", script: "break" }]);
+    await world.engine();
+    const seen = await world.until(await queue(), "FAILED");
+    expect(seen.failure).toMatchObject({ code: "INTERNAL" });
+    expect(world.executor.cancels).toMatchObject([{ mode: "kill" }]);
+    const row = await world.db.sql.get<{ reason: string }>(`SELECT "reason" FROM "Attempt"`);
+    expect(row?.reason).toBe("lost");
+  });
+
+  it("that ends without having begun is lost, and tried again as often as losses may be", async () => {
+    await using world = await World.open();
+    const queue = await world.workflow("silent", [{ key: "a", script: "no-start" }]);
+    await world.engine();
+    const seen = await world.until(await queue(), "FAILED");
+    expect(seen.steps[0]).toMatch(/^a:FAILED\(LOST( LOST)*\)$/);
+    expect(seen.failure).toMatchObject({ code: "RUNNER_LOST" });
+  });
+
+  it("that somebody else owns now gives its slot to a run that waits for one", async () => {
+    await using world = await World.open();
+    const queue = await world.workflow("held", [{ key: "a", script: "hold" }]);
+    await world.engine({ env: { ...NEVER_BEATS, ...ONE_AT_A_TIME } });
+    await queue();
+    await until(world, async () => world.executor.started.length === 1);
+    const waits = await (await world.workflow("waits", [{ key: "a", script: "ok" }]))();
+    await world.until(waits, "RUNNING");
+    await world.db.write(async (tx) => {
+      await tx.sql.run(`UPDATE "Attempt" SET "epoch" = 2 WHERE "status" = 'RUNNING'`);
+      await tx.sql.run(`UPDATE "Run" SET "ownerEpoch" = 2 WHERE "id" IN (SELECT "runId" FROM "Attempt")`);
+    });
+    world.executor.release();
+    await world.until(waits, "SUCCEEDED");
+  });
+
+  it("of a run that is set aside is ended at the runner (G12)", async () => {
+    await using world = await World.open();
+    const { queue, spoil } = await spoilt(world);
+    await world.engine();
+    const bad = await queue();
+    await until(world, spoil);
+    await world.db.write(async (tx) => {
+      await tx.sql.run(`UPDATE "Run" SET "cancelRequestedAt" = "createdAt"`);
+      tx.ring("engine");
+    });
+    expect((await world.until(bad, "FAILED")).failure).toMatchObject({ code: "INTERNAL" });
+    await until(world, async () => world.executor.cancels.some(({ mode }) => mode === "kill"));
+  });
+});
+
+describe("a retry", () => {
+  const retry = { maxAttempts: 2, backoffMs: 60_000, multiplier: 1, maxBackoffMs: 60_000, jitter: 0 };
+
+  it("comes after its back-off although the wall clock is put back (G27)", async () => {
+    await using world = await World.open();
+    const quick = { ...retry, backoffMs: 50, maxBackoffMs: 50 };
+    const queue = await world.workflow("retries", [{ key: "a", script: "fail", retry: quick }]);
+    const hourBack = () => new Date(Date.now() - (world.executor.started.length > 0 ? 3_600_000 : 0));
+    await world.engine({ clock: hourBack });
+    expect((await world.until(await queue(), "FAILED")).steps).toEqual(["a:FAILED(FAILED FAILED)"]);
+  });
+
+  it("whose time is unreadable sets its run aside, and no other (G12)", async () => {
+    await using world = await World.open();
+    const queue = await world.workflow("retries", [{ key: "a", script: "fail", retry }]);
+    await world.engine();
+    const bad = await queue();
+    await until(world, () =>
+      world.db.write(async (tx) => {
+        tx.ring("engine");
+        return (
+          (await tx.sql.run(`UPDATE "RunStep" SET "nextAttemptAt" = 'soon' WHERE "nextAttemptAt" IS NOT NULL`)) > 0
+        );
+      }),
+    );
+    expect((await world.until(bad, "FAILED")).failure).toMatchObject({ code: "INTERNAL" });
+  });
+});
+
+describe("an engine that stops", () => {
+  it("leaves a runner's attempts running for the next one (G6)", async () => {
+    await using world = await World.open();
+    const queue = await world.workflow("held", [{ key: "a", script: "hold" }]);
+    const first = await world.engine();
+    const job = await queue();
+    await until(world, async () => world.executor.started.length === 1);
+    await world.stop(first);
+    expect((await world.look(job)).steps).toEqual(["a:RUNNING(RUNNING)"]);
+    await world.engine();
+    await until(world, async () => world.executor.tasks.length === 2);
+    expect((await world.released(job)).steps).toEqual(["a:SUCCEEDED(SUCCEEDED)"]);
+  });
+
+  it("keeps its lease while its own steps finish (G7)", async () => {
+    await using world = await World.open();
+    const local = new ScriptedExecutor("local:here");
+    const queue = await world.workflow("held", [{ key: "a", script: "hold" }]);
+    const env = { MAIA_LEASE_RENEW_MS: "10", MAIA_LEASE_TTL_MS: "5000" };
+    const engine = await world.engine({ executor: local, env, drainMs: 30_000 });
+    const job = await queue();
+    await until(world, async () => local.started.length === 1);
+    const beats = async () =>
+      (await world.db.sql.get<{ heartbeatSeq: number }>(`SELECT "heartbeatSeq" FROM "Engine"`))!.heartbeatSeq;
+    const stopping = world.stop(engine);
+    const before = await beats();
+    await until(world, async () => (await beats()) > before + 3);
+    local.release();
+    await stopping;
+    expect((await world.look(job)).job).toBe("SUCCEEDED");
+  });
+
+  it("ends although the database takes no writes", async () => {
+    await using world = await World.open();
+    const engine = await world.engine();
+    const hold = `const db = new (require("node:sqlite").DatabaseSync)(process.argv[1]);
+      db.exec("BEGIN IMMEDIATE"); console.log("held"); process.stdin.resume();`;
+    const holder = spawn(process.execPath, ["-e", hold, `${world.folder}/maia.db`], {
+      stdio: ["pipe", "pipe", "ignore"],
+    });
+    await once(holder.stdout, "data");
+    await world.stop(engine);
+    holder.kill("SIGKILL");
+    await once(holder, "exit");
+  });
+});
+
+describe("runs of an engine that ended", () => {
+  it("go before jobs that have not begun, however many wait", async () => {
+    await using world = await World.open();
+    await using other = await World.database(world.folder);
+    const dead = new ScriptedExecutor("local:dead");
+    const held = await world.workflow("held", [{ key: "a", script: "hold" }]);
+    const gone = await world.engine({ executor: dead, env: { ...NEVER_BEATS, MAIA_RUN_CONCURRENCY: "1" } });
+    const orphan = await held();
+    await until(world, async () => dead.started.length === 1);
+    const env = { MAIA_RUN_CONCURRENCY: "1", MAIA_LEASE_RENEW_MS: "10", MAIA_LEASE_TTL_MS: "5000" };
+    const heir = await world.engine({ db: other, env });
+    const ours = await held();
+    await until(world, async () => world.executor.started.length === 1);
+    await world.db.write((tx) =>
+      tx.sql.run(`UPDATE "Engine" SET "endedAt" = "startedAt" WHERE "id" = ?`, gone.engineId),
+    );
+    const seq = () =>
+      world.db.sql.get<{ n: number }>(`SELECT "heartbeatSeq" AS "n" FROM "Engine" WHERE "id" = ?`, heir.engineId);
+    const from = (await seq())!.n;
+    await until(world, async () => (await seq())!.n > from + 2);
+    const late = await (await world.workflow("late", [{ key: "a", script: "ok" }]))();
+    await world.released(late);
+    const runs = await world.db.sql.all<{ id: string; jobRunId: string }>(`SELECT "id", "jobRunId" FROM "Run"`);
+    const started = world.executor.started.map((key) => runs.find(({ id }) => key.startsWith(id))?.jobRunId);
+    expect(started).toEqual([ours, orphan, late]);
+    await world.stop(heir);
+  });
+});
+
+describe("an engine that was declared dead", () => {
+  it("claims nothing more", async () => {
+    await using world = await World.open();
+    await using other = await World.database(world.folder);
+    const queue = await world.workflow("many", [{ key: "a", script: "ok" }]);
+    await world.engine({ env: NEVER_BEATS });
+    await world.db.write((tx) => tx.sql.run(`UPDATE "Engine" SET "endedAt" = "startedAt"`));
+    const first = await queue();
+    const heir = await world.engine({ db: other });
+    await world.until(first, "SUCCEEDED");
+    const rows = await world.db.sql.all<{ ownerId: string }>(`SELECT DISTINCT "ownerId" FROM "Run"`);
+    expect(rows).toEqual([{ ownerId: heir.engineId }]);
+    await world.stop(heir);
+  });
+});
