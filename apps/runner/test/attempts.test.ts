@@ -133,6 +133,19 @@ describe("an attempt at a runner", () => {
     expect(runner.executor.started).toEqual([]);
   });
 
+  it("never starts once a later attempt of its step has begun, also after a restart (G6)", async () => {
+    const late = await aKnownTask({ runId: "run_late", stepKey: "s", attemptNo: 1 });
+    const next = await aKnownTask({ runId: "run_late", stepKey: "s", attemptNo: 2 });
+    runner.executor.play(next.attemptId).exit();
+    const stream = await runner.client.exec(next);
+    await expect(runner.client.exec(late)).rejects.toEqual(code("ATTEMPT_LOST"));
+    await framesOf(stream);
+    await runner.stop();
+    await using again = await openTestRunner({}, runner.dir);
+    await expect(again.client.exec(late)).rejects.toEqual(code("ATTEMPT_LOST"));
+    expect([runner.executor.started, again.executor.started]).toEqual([[next.attemptId], []]);
+  });
+
   it("never starts after a cancel that came before it (G16)", async () => {
     const task = await aKnownTask();
     await expect(runner.client.cancel(task.attemptId, "stop")).rejects.toEqual(code("ATTEMPT_UNKNOWN"));

@@ -77,6 +77,7 @@ export class Attempts {
     if (known) return known;
     if (this.#isSeen(attemptId)) return this.accept(task, options); // a twin of this request, or a cancel, was faster
     if (options.hasStarted) throw new ExecutorError("ATTEMPT_UNKNOWN", `Attempt ${attemptId} was never started here`);
+    this.#checkOrder(task);
     this.#checkRoom(task);
     const { inline = new Map() } = options;
     const attempt = new Attempt(task, inline, this.deps.logger, this.deps.clock, () => this.#kill(attemptId));
@@ -182,6 +183,18 @@ export class Attempts {
         return lines;
       },
     };
+  }
+
+  /** A task that the network held back must not start once the engine has gone on to the step's next attempt (G6). */
+  #checkOrder({ kind, runId, stepKey, attemptNo, attemptId }: Task): void {
+    if (kind !== "step") return;
+    const running = [...this.#live.values()].filter(({ task }) => task.runId === runId && task.stepKey === stepKey);
+    const latest = Math.max(this.deps.ledger.latestOf(runId, stepKey), ...running.map(({ task }) => task.attemptNo));
+    if (attemptNo < latest)
+      throw new ExecutorError(
+        "ATTEMPT_LOST",
+        `Attempt ${attemptId} is no ${attemptNo} of its step; ${latest} has begun`,
+      );
   }
 
   #checkRoom(task: Task): void {

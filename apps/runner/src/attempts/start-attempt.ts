@@ -36,7 +36,7 @@ export async function startAttempt(deps: AttemptsDeps, attempt: Attempt, onOver:
   if (missing.length > 0)
     throw new ExecutorError("BLOB_MISSING", `The runner lacks ${missing.length} of the task's blobs`, { missing });
   const spool = await orBusy(deps, Spool.create(spoolPath(deps, attemptId)));
-  const accepted = orBusy(deps, trusted(deps, ledger.accept(attemptId, runId, task.epoch, clock())));
+  const accepted = orBusy(deps, trusted(deps, ledger.accept(attemptId, runId, task.epoch, clock(), stepOf(task))));
   await accepted.catch(() => spool.close());
   await accepted;
 
@@ -67,6 +67,10 @@ export function spoolPath({ spoolDir }: AttemptsDeps, attemptId: string): string
 export function contentOf(task: Task): string[] {
   if (task.kind === "deps") return [];
   return [task.script.sha256, task.input.sha256, ...task.files.map(({ sha256 }) => sha256)];
+}
+
+function stepOf({ kind, stepKey, attemptNo }: Task): { key: string; no: number } | undefined {
+  return kind === "step" ? { key: stepKey, no: attemptNo } : undefined;
 }
 
 /** Passes a promise of the ledger on, and raises the alarm where the ledger is broken. */

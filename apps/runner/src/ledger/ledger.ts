@@ -27,13 +27,20 @@ interface Segment {
   open: number;
 }
 
+interface KnownRun {
+  readonly epoch: number;
+  /** The latest attempt of each step. */
+  readonly latest: Map<string, number>;
+  readonly segment: number;
+}
+
 /**
  * The memory of every attempt that was accepted, so that none is started twice (G6): lines in files that only grow, made
  * durable before a process is started. Whoever binds an attempt to `ledgerId` knows: unknown here is never started.
  */
 export class Ledger {
   readonly #attempts = new Map<string, { state: AttemptState; segment: number }>();
-  readonly #runs = new Map<string, { epoch: number; segment: number }>();
+  readonly #runs = new Map<string, KnownRun>();
   readonly #segments: Segment[] = [];
   #log: DurableLog | null = null;
 
@@ -71,14 +78,26 @@ export class Ledger {
     return this.#runs.get(runId)?.epoch ?? -1;
   }
 
+  /** The latest attempt of a step that was accepted; 0 for none. */
+  latestOf(runId: string, stepKey: string): number {
+    return this.#runs.get(runId)?.latest.get(stepKey) ?? 0;
+  }
+
   /** Attempts that were accepted and have not ended. */
   accepted(): string[] {
     return [...this.#attempts].flatMap(([attemptId, { state }]) => (state === "accepted" ? [attemptId] : []));
   }
 
   /** Remembers an attempt. Only when this resolves may its process be started. */
-  async accept(attemptId: string, runId: string, epoch: number, now: Date): Promise<void> {
-    await this.#append({ k: "accepted", a: attemptId, r: runId, e: epoch, t: now.getTime() }, true);
+  async accept(
+    attemptId: string,
+    runId: string,
+    epoch: number,
+    now: Date,
+    step?: { readonly key: string; readonly no: number },
+  ): Promise<void> {
+    const which = step ? { s: step.key, n: step.no } : {};
+    await this.#append({ k: "accepted", a: attemptId, r: runId, e: epoch, t: now.getTime(), ...which }, true);
   }
 
   /** Remembers that a run has a newer owner. */
@@ -118,7 +137,7 @@ export class Ledger {
       const segment = await readSegment(this.#path(no));
       sizeBytes = segment.sizeBytes;
       this.#segments.push({ no, lines: 0, firstAt: now.getTime(), lastAt: 0, open: 0 });
-      for (const line of segment.lines) this.#apply(line);
+      for (const line of segment.lines) this.#apply(line, this.#segments.at(-1)!);
     }
     const last = this.#segments.at(-1);
     if (last) this.#log = await DurableLog.open(this.#path(last.no), sizeBytes);
@@ -127,10 +146,11 @@ export class Ledger {
 
   async #append(line: LedgerLine, durable: boolean): Promise<void> {
     await this.#rotate(line.t);
+    const segment = this.#segments.at(-1)!; // a line counts where it lies, although another segment begins meanwhile
     const applied = this.#log!.append(JSON.stringify(line), durable);
-    if (!durable) this.#apply(line);
+    if (!durable) this.#apply(line, segment);
     await applied;
-    if (durable) this.#apply(line);
+    if (durable) this.#apply(line, segment);
   }
 
   #rotating: Promise<void> | null = null;
@@ -155,12 +175,14 @@ export class Ledger {
     await before?.close();
   }
 
-  #apply(line: LedgerLine): void {
-    const segment = this.#segments.at(-1)!;
+  #apply(line: LedgerLine, segment: Segment): void {
     if (segment.lines++ === 0) segment.firstAt = line.t;
     segment.lastAt = Math.max(segment.lastAt, line.t);
     if (line.k === "accepted" || line.k === "epoch") {
-      this.#runs.set(line.r, { epoch: Math.max(line.e, this.epochOf(line.r)), segment: segment.no });
+      const latest = this.#runs.get(line.r)?.latest ?? new Map<string, number>();
+      if (line.k === "accepted" && line.s !== undefined)
+        latest.set(line.s, Math.max(line.n ?? 0, latest.get(line.s) ?? 0));
+      this.#runs.set(line.r, { epoch: Math.max(line.e, this.epochOf(line.r)), latest, segment: segment.no });
     }
     if (line.k === "epoch") return;
     const known = this.#attempts.get(line.a);

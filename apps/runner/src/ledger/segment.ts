@@ -3,7 +3,16 @@ import { readFile } from "node:fs/promises";
 /** A line of the ledger. Short names, since there are two lines per attempt. */
 export type LedgerLine =
   /** An attempt was accepted: from here on it is never started again. */
-  | { readonly k: "accepted"; readonly a: string; readonly r: string; readonly e: number; readonly t: number }
+  | {
+      readonly k: "accepted";
+      readonly a: string;
+      readonly r: string;
+      readonly e: number;
+      readonly t: number;
+      /** The step, and which attempt of it this is; absent for an installation. */
+      readonly s?: string;
+      readonly n?: number;
+    }
   /** A run has a newer owner. */
   | { readonly k: "epoch"; readonly r: string; readonly e: number; readonly t: number }
   /** An attempt's exit is in the spool, or its outcome will never be known. */
