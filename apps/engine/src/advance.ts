@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import {
   type AttemptRef,
+  abandonInputFiles,
   INPUT_ARTIFACT,
   insertArtifact,
   insertAttempt,
@@ -121,6 +122,8 @@ async function carryOut(
 ): Promise<boolean> {
   switch (action.do) {
     case "moveRun": {
+      if (facts.status === "PENDING_INPUTS" && action.move !== "inputsReady")
+        await abandonInputFiles(tx, run, "the run ended before the file was here", now);
       const outputs = action.move === "stepsSucceeded" ? await outputsOf(tx, run, version) : null;
       await moveRun(tx, run, action.move, now, { failure: action.failure, outputs });
       work.over = action.move !== "inputsReady";

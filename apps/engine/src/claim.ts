@@ -1,5 +1,5 @@
-import { insertRun, isEngineLive, moveJob, type OwnedRun, type QueuedJob, type Tx } from "@maia/db";
-import { inputFilePath, newId } from "@maia/domain";
+import { initialFiles, insertRun, isEngineLive, moveJob, type OwnedRun, type QueuedJob, type Tx } from "@maia/db";
+import { newId } from "@maia/domain";
 import { type Advanced, type Advancer, advanceRun } from "./advance.js";
 import type { Hold } from "./slots.js";
 import type { LoadedVersion, Snapshots } from "./snapshots.js";
@@ -59,29 +59,4 @@ async function prepare(tx: Tx, job: QueuedJob, snapshots: Snapshots, now: Date) 
   };
   const status = files.every((file) => file.status === "READY") ? ("RUNNING" as const) : ("PENDING_INPUTS" as const);
   return { version, run, opening: { status, initialInput, stepKeys: version.snapshot.steps.map((step) => step.key) } };
-}
-
-/** A file in `initialInput.files`; `path` is relative to the run directory, null until the bytes are here. */
-export interface InitialFile {
-  readonly id: string;
-  readonly name: string;
-  readonly source: string;
-  readonly status: string;
-  readonly path: string | null;
-  readonly sha256: string | null;
-  readonly mime: string | null;
-  readonly sizeBytes: number | null;
-  readonly url?: string;
-}
-
-/** A job's files as its steps see them. */
-export async function initialFiles(tx: Pick<Tx, "sql">, jobId: string): Promise<InitialFile[]> {
-  const rows = await tx.sql.all<Omit<InitialFile, "path"> & { url: string | null; position: number }>(
-    `SELECT "id", "name", "source", "status", "sha256", "mime", "sizeBytes", "url", "position" FROM "InputFile" WHERE "jobRunId" = ? ORDER BY "position"`,
-    jobId,
-  );
-  return rows.map(({ id, name, source, status, sha256, mime, sizeBytes, url, position }) => {
-    const path = status === "READY" ? inputFilePath(position, name) : null;
-    return { id, name, source, status, path, sha256, mime, sizeBytes, ...(url === null ? {} : { url }) };
-  });
 }

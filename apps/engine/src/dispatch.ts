@@ -1,9 +1,8 @@
-import type { AttemptRef, Db, OwnedRun } from "@maia/db";
+import type { AttemptRef, Db, InitialFile, OwnedRun } from "@maia/db";
 import { type Json, sha256Hex } from "@maia/domain";
 import type { Content, FindContent, Task, TaskFile, TaskLimits } from "@maia/runner-protocol";
 import type { Constants } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
-import type { InitialFile } from "./claim.js";
 import type { LoadedVersion } from "./snapshots.js";
 
 /** A task with the bytes that it names. */

@@ -8,9 +8,8 @@ import { Carrier } from "./carrier.js";
 import { Claimer } from "./claimer.js";
 import type { EngineConfig } from "./config.js";
 import { taskRules } from "./dispatch.js";
-import { Fetches } from "./fetches.js";
+import { Fetches, type InputFetcher } from "./fetches.js";
 import type { InHand } from "./flights.js";
-import type { InputFetcher } from "./inputs.js";
 import { Lease, type Monotonic } from "./lease.js";
 import { pause } from "./pause.js";
 import { recoverRun } from "./recover.js";
@@ -97,9 +96,11 @@ export class Engine implements AsyncDisposable {
     this.#fetches = new Fetches({
       db,
       clock,
+      logger,
       stopped,
       writes: this.#writes,
       fetcher: deps.fetcher,
+      concurrency: constants.urlConcurrency,
       settled: (run) => this.#advance(run.id),
       broken: (run, error) => this.#quarantine(run, error),
     });
@@ -192,8 +193,7 @@ export class Engine implements AsyncDisposable {
       quarantineRun(tx, run, "Maia could not carry the run on; its log says why", now),
     );
     this.#carrier.killAllOf(run.id);
-    this.#runs.delete(run.id);
-    this.#hungry.delete(run.id);
+    this.#forget(run.id);
     this.#ticker.wake();
   }
 
@@ -217,17 +217,23 @@ export class Engine implements AsyncDisposable {
   #follow(inHand: InHand, advanced: Advanced): void {
     for (const opened of advanced.opened) this.#carrier.carry(inHand, opened, 0);
     for (const attemptId of advanced.stop) this.#carrier.cancel(attemptId, "stop");
-    for (const fileId of advanced.fetch) void this.#fetches.start(inHand, fileId);
+    for (const fileId of advanced.fetch) this.#fetches.start(inHand, fileId);
     if (advanced.hungry) {
       this.#hungry.add(inHand.run.id);
       if (this.#ledgerId() === null) this.#waitForExecutor();
     }
     if (advanced.retryAt) this.#ticker.wakeAt(advanced.retryAt.getTime() - this.deps.clock().getTime());
     if (advanced.over && this.#runs.get(inHand.run.id)?.run.epoch === inHand.run.epoch) {
-      this.#runs.delete(inHand.run.id);
-      this.#hungry.delete(inHand.run.id);
+      this.#forget(inHand.run.id);
       this.#ticker.wake();
     }
+  }
+
+  /** Lets go of a run that has ended, or is somebody else's. */
+  #forget(runId: string): void {
+    this.#runs.delete(runId);
+    this.#hungry.delete(runId);
+    this.#fetches.stop(runId);
   }
 
   /** Renews the lease, ends those of dead engines, and adopts their runs. */
@@ -247,9 +253,10 @@ export class Engine implements AsyncDisposable {
       engineId: this.engineId,
       runs: this.#runs.size,
     });
-    for (const runId of this.#runs.keys()) this.#carrier.letGoOf(runId);
-    this.#runs.clear();
-    this.#hungry.clear();
+    for (const runId of [...this.#runs.keys()]) {
+      this.#carrier.letGoOf(runId);
+      this.#forget(runId);
+    }
     await this.#lease.begin();
     this.#ticker.wake();
   }

@@ -1,14 +1,31 @@
-import type { Db, OwnedRun } from "@maia/db";
+import { type Db, findFetchingFile, type OwnedRun, settleInputFile, tellInputProgress } from "@maia/db";
 import type { Clock } from "@maia/domain";
+import type { Logger } from "@maia/service";
+import { FairQueue } from "./fair-queue.js";
 import type { InHand } from "./flights.js";
-import { fetchInput, type InputFetcher } from "./inputs.js";
 import type { Writes } from "./writes.js";
+
+export interface FetchedBlob {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly mime: string;
+}
+
+/** Brings the bytes behind a URL into the blob store. @throws with a reason that a user can act on. */
+export type InputFetcher = (
+  url: string,
+  signal: AbortSignal,
+  progress: (receivedBytes: number, totalBytes: number | null) => void,
+) => Promise<FetchedBlob>;
 
 export interface FetchesDeps {
   readonly db: Db;
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly writes: Writes;
   readonly fetcher: InputFetcher;
+  /** How many downloads go on at once. */
+  readonly concurrency: number;
   readonly stopped: AbortSignal;
   /** Told of a run one of whose files has been settled. */
   readonly settled: (run: OwnedRun) => Promise<void>;
@@ -16,27 +33,83 @@ export interface FetchesDeps {
   readonly broken: (run: OwnedRun, error: unknown) => Promise<void>;
 }
 
-/** The downloads of input files that are under way, each once for each ownership of its run. */
+/** Between two events about the progress of one file, in milliseconds. */
+const TELL_MS = 1_000;
+
+interface Fetch {
+  readonly key: string;
+  readonly run: OwnedRun;
+  readonly fileId: string;
+  readonly stop: AbortController;
+}
+
+/** The downloads of input files: so many at once, runs by turns, each file once for each ownership of its run. */
 export class Fetches {
-  readonly #underWay = new Set<string>();
+  readonly #wanted = new Map<string, Fetch>();
+  readonly #waiting = new FairQueue<Fetch>();
+  #active = 0;
 
   constructor(private readonly deps: FetchesDeps) {}
 
-  /** Downloads a file of a run in hand, unless that is under way already. */
-  async start({ run }: InHand, fileId: string): Promise<void> {
-    const { db, clock, writes, fetcher, stopped, settled, broken } = this.deps;
-    const key = `${fileId}@${run.epoch}`;
-    if (this.#underWay.has(key)) return;
-    this.#underWay.add(key);
-    try {
-      const settle = await fetchInput(fetcher, db, run, fileId, stopped);
-      const now = clock();
-      if (settle) await writes.patiently((tx) => settle(tx, now));
-      if (!stopped.aborted) await settled(run);
-    } catch (error) {
-      await broken(run, error);
-    } finally {
-      this.#underWay.delete(key);
+  /** Downloads a file of a run in hand when its turn comes, unless that is under way already. */
+  start({ run }: InHand, fileId: string): void {
+    const fetch = { key: `${fileId}@${run.epoch}`, run, fileId, stop: new AbortController() };
+    if (this.#wanted.has(fetch.key)) return;
+    this.#wanted.set(fetch.key, fetch);
+    this.#waiting.push(run.id, fetch);
+    this.#pump();
+  }
+
+  /** Calls off what a run that has ended, or is somebody else's, still waits for. */
+  stop(runId: string): void {
+    for (const { key } of this.#waiting.drop(runId)) this.#wanted.delete(key);
+    for (const fetch of this.#wanted.values()) if (fetch.run.id === runId) fetch.stop.abort();
+  }
+
+  #pump(): void {
+    const { concurrency, stopped, logger } = this.deps;
+    while (this.#active < concurrency && !stopped.aborted) {
+      const fetch = this.#waiting.next();
+      if (!fetch) return;
+      this.#active += 1;
+      this.#carryOut(fetch)
+        .catch((error: unknown) => logger.error("a run could not be set aside", { runId: fetch.run.id, error }))
+        .finally(() => {
+          this.#active -= 1;
+          this.#wanted.delete(fetch.key);
+          this.#pump();
+        });
     }
+  }
+
+  async #carryOut({ run, fileId, stop }: Fetch): Promise<void> {
+    const { stopped, settled, broken } = this.deps;
+    const signal = AbortSignal.any([stop.signal, stopped]);
+    try {
+      await this.#bring(run, fileId, signal);
+      if (!signal.aborted) await settled(run);
+    } catch (error) {
+      if (!signal.aborted) await broken(run, error);
+    }
+  }
+
+  async #bring(run: OwnedRun, fileId: string, signal: AbortSignal): Promise<void> {
+    const { db, writes, clock, fetcher } = this.deps;
+    const file = await findFetchingFile(db, fileId);
+    if (!file || signal.aborted) return;
+    let toldAt = performance.now();
+    const progress = (receivedBytes: number, totalBytes: number | null) => {
+      if (performance.now() - toldAt < TELL_MS) return;
+      toldAt = performance.now();
+      const told = db.write((tx) => tellInputProgress(tx, run, file, { receivedBytes, totalBytes }, clock()));
+      told.catch((error: unknown) => this.deps.logger.warn("a download's progress could not be told", { error }));
+    };
+    const outcome = await fetcher(file.url, signal, progress).then(
+      (blob) => ({ blob }),
+      (error: unknown) => ({ error: `${file.url}: ${error instanceof Error ? error.message : String(error)}` }),
+    );
+    if (signal.aborted) return;
+    const now = clock();
+    await writes.patiently((tx) => settleInputFile(tx, run, file, outcome, now));
   }
 }

@@ -2,14 +2,13 @@ import { randomUUID } from "node:crypto";
 import type { Db } from "@maia/db";
 import type { Clock } from "@maia/domain";
 import { openLocalExecutor } from "@maia/exec";
-import { download, parseUrlAllow } from "@maia/outbound";
 import type { Executor } from "@maia/runner-protocol";
 import type { Logger } from "@maia/service";
 import { type BlobStore, type DataDir, putPatiently } from "@maia/storage";
 import { LOCAL_LEDGER } from "./carrier.js";
 import type { EngineConfig } from "./config.js";
 import { Engine } from "./engine.js";
-import type { InputFetcher } from "./inputs.js";
+import { inputFetcher } from "./input-fetcher.js";
 import { openRemoteExecutor } from "./remote-executor.js";
 
 export interface StartDeps {
@@ -80,17 +79,4 @@ async function openRemote({ constants, runner }: EngineConfig, { blobs, logger }
     reconnectWindowMs: constants.runnerReconnectWindowMs,
     log: (level, message, fields) => logger[level](message, fields),
   });
-}
-
-function inputFetcher({ constants, urlAllow }: EngineConfig, blobs: BlobStore): InputFetcher {
-  const allow = parseUrlAllow(urlAllow);
-  return async (url, signal) => {
-    const { urlWireMax, urlTotalMs, urlRedirectsMax } = constants;
-    return download(url, {
-      allow,
-      signal,
-      limits: { wireMax: urlWireMax, totalMs: urlTotalMs, redirectsMax: urlRedirectsMax },
-      sink: (bytes) => blobs.put(bytes),
-    });
-  };
 }

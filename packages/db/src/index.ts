@@ -11,6 +11,7 @@ export * from "./errors.js";
 export * from "./event-pages.js";
 export * from "./events.js";
 export * from "./idempotency.js";
+export * from "./input-files.js";
 export * from "./job-pages.js";
 export * from "./job-runs.js";
 export * from "./log-lines.js";

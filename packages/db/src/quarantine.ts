@@ -1,11 +1,12 @@
 import type { RunStepStatus } from "@maia/domain";
 import { endAttempt, liveAttempts } from "./attempts.js";
+import { abandonInputFiles } from "./input-files.js";
 import { moveRun, moveStep, type OwnedRun, ownsRun } from "./runs.js";
 import type { Tx } from "./types.js";
 
 /**
  * Ends a run that cannot be decided about: nothing of it starts any more, and its failure says why. What was running is
- * noted as lost; whoever runs it is told by its stale epoch.
+ * noted as lost; the caller ends it where it runs.
  */
 export async function quarantineRun(tx: Tx, run: OwnedRun, message: string, now: Date): Promise<boolean> {
   if (!(await ownsRun(tx, run))) return false;
@@ -18,6 +19,7 @@ export async function quarantineRun(tx: Tx, run: OwnedRun, message: string, now:
     const ref = { ...attempt, runId: run.id, projectId: run.projectId, epoch: run.epoch };
     await endAttempt(tx, ref, "lose", { reason: "lost", failure }, now);
   }
+  await abandonInputFiles(tx, run, "the run was set aside before the file was here", now);
   for (const { key, status } of steps) await moveStep(tx, run, key, status === "PENDING" ? "skip" : "cancel", now);
   return (await moveRun(tx, run, "inputFailed", now, { failure })) || moveRun(tx, run, "stepFailed", now, { failure });
 }

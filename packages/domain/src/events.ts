@@ -76,6 +76,9 @@ export interface EventData {
     sizeBytes?: number | null;
     sha256?: string | null;
     error?: string | null;
+    /** Bytes so far, and of the whole where that is known, while the file is FETCHING. */
+    receivedBytes?: number;
+    totalBytes?: number | null;
   };
   artifact_created: {
     runId: string;

@@ -224,3 +224,103 @@ describe("giving up", () => {
     await expect(gone).rejects.toThrow("nowhere.example could not be looked up (ENOTFOUND)");
   });
 });
+
+describe("a source that fails", () => {
+  const whole = Buffer.from(Array.from({ length: 5_000 }, (_, i) => `line ${i}\n`).join(""));
+  const retryMs = [1, 1, 1];
+
+  /** Serves the whole, and breaks off after `cuts[n]` bytes in its n-th answer. */
+  function breaking(cuts: readonly number[], etag: string | null, honest = true) {
+    let answers = 0;
+    return (request: IncomingMessage, response: ServerResponse) => {
+      const range = /^bytes=(\d+)-$/.exec(request.headers.range ?? "");
+      const from = range && honest && request.headers["if-range"] === etag ? Number(range[1]) : 0;
+      const headers = { "content-length": whole.length - from, ...(etag ? { etag } : {}) };
+      if (from > 0) response.writeHead(206, { ...headers, "content-range": `bytes ${from}-${whole.length - 1}/*` });
+      else response.writeHead(200, headers);
+      const cut = cuts[answers++];
+      if (cut === undefined) response.end(whole.subarray(from));
+      else response.write(whole.subarray(from, from + cut), () => setImmediate(() => request.socket.destroy()));
+    };
+  }
+
+  async function keep(port: number, more: object = {}) {
+    let begun = 0;
+    const progress: (number | null)[][] = [];
+    const kept = await download(`http://127.0.0.1:${port}/`, {
+      limits,
+      retryMs,
+      allow: parseUrlAllow(`127.0.0.1:${port}`),
+      progress: (received, total) => progress.push([received, total]),
+      sink: async (bytes) => {
+        begun += 1;
+        const parts: Uint8Array[] = [];
+        for await (const part of bytes) parts.push(part);
+        return { bytes: Buffer.concat(parts) };
+      },
+      ...more,
+    });
+    return { bytes: kept.bytes, begun, progress };
+  }
+
+  it("is taken up where it broke off, once it has proved that its content is the same (F54)", async () => {
+    const server = await sink(breaking([10_000, 20_000], '"v1"'));
+    const { bytes, begun, progress } = await keep(server.port);
+    expect(bytes.equals(whole)).toBe(true);
+    expect([begun, server.requests.length]).toEqual([1, 3]);
+    expect(server.requests[2]!.headers).toMatchObject({ "if-range": '"v1"' });
+    expect(Number(/\d+/.exec(server.requests[2]!.headers.range!)![0])).toBeGreaterThan(0);
+    expect(progress.at(-1)).toEqual([whole.length, whole.length]);
+  });
+
+  it.each([
+    ["says nothing by which to know it again", null, true],
+    ["has only a weak validator", 'W/"v1"', true],
+    ["ignores where it was asked to go on", '"v1"', false],
+  ])("is begun anew where it %s (F54)", async (_, etag, honest) => {
+    const server = await sink(breaking([10_000], etag, honest));
+    const { bytes, begun } = await keep(server.port);
+    expect(bytes.equals(whole)).toBe(true);
+    expect(begun).toBe(2);
+  });
+
+  it("that goes on at another place is not believed (F54)", async () => {
+    const liar = (request: IncomingMessage, response: ServerResponse) => {
+      if (request.headers.range)
+        response.writeHead(206, { "content-range": "bytes 5-9/10", etag: '"v1"' }).end("wrong");
+      else {
+        response.writeHead(200, { etag: '"v1"', "content-length": "100" });
+        response.write("x".repeat(50), () => setImmediate(() => request.socket.destroy()));
+      }
+    };
+    const server = await sink(liar);
+    await expect(keep(server.port)).rejects.toThrow();
+    expect(server.requests.length).toBeLessThanOrEqual(1 + 2 * retryMs.length);
+  });
+
+  it.each([503, 429, 500])("with %i is asked again, so often and no more (F54)", async (status) => {
+    let answers = 0;
+    const busy = await sink((_, response) => response.writeHead(answers++ < 2 ? status : 200).end("at last"));
+    expect((await keep(busy.port)).bytes.toString()).toBe("at last");
+    const never = await sink((_, response) => response.writeHead(status).end());
+    await expect(keep(never.port)).rejects.toThrow(`answered ${status}`);
+    expect(never.requests).toHaveLength(1 + retryMs.length);
+  });
+
+  it("with an answer that will not change is not asked again", async () => {
+    const missing = await sink((_, response) => response.writeHead(404).end());
+    await expect(keep(missing.port)).rejects.toThrow("answered 404");
+    const large = await sink((_, response) => response.end("x".repeat(limits.wireMax + 1)));
+    await expect(keep(large.port)).rejects.toMatchObject({ code: "TOO_LARGE" });
+    expect([missing.requests.length, large.requests.length]).toEqual([1, 1]);
+  });
+
+  it("is not waited for once the caller has left", async () => {
+    const leave = new AbortController();
+    const server = await sink((_, response) => {
+      response.writeHead(503).end();
+      leave.abort(new Error("the caller left"));
+    });
+    await expect(keep(server.port, { retryMs: [3_600_000], signal: leave.signal })).rejects.toThrow("the caller left");
+  });
+});

@@ -7,7 +7,8 @@ import { type Logger, readConstants } from "@maia/service";
 import { BlobStore } from "@maia/storage";
 import type { EngineConfig } from "../../src/config.js";
 import { Engine } from "../../src/engine.js";
-import type { InputFetcher } from "../../src/inputs.js";
+import type { InputFetcher } from "../../src/fetches.js";
+import { inputFetcher } from "../../src/input-fetcher.js";
 import { ScriptedExecutor } from "./scripted-executor.js";
 
 const quiet: Logger = { error() {}, warn() {}, info() {}, debug() {}, child: () => quiet };
@@ -66,7 +67,7 @@ export class World implements AsyncDisposable {
       constants: readConstants(more.env ?? {}),
       isolation: "auto",
       runner: null,
-      urlAllow: "",
+      urlAllow: "127.0.0.1",
       drainMs: more.drainMs ?? 100,
     };
     const engine = await Engine.start(config, {
@@ -75,7 +76,7 @@ export class World implements AsyncDisposable {
       logger: quiet,
       clock: more.clock ?? (() => new Date()),
       monotonic: more.monotonic ?? (() => performance.now()),
-      fetcher: more.fetcher ?? (() => Promise.reject(new Error("nothing is downloaded here"))),
+      fetcher: more.fetcher ?? inputFetcher(config, this.blobs),
       executor: more.executor ?? this.executor,
       runnerId: "",
     });
