@@ -1,11 +1,9 @@
 import { fileNameProblem, invalid } from "@maia/domain";
 import { type CreatedJob, createJob, type IntakeContext, parseJobRequest, type Upload } from "@maia/intake";
-import { lookup } from "mime-types";
+import { sniffMime } from "@maia/storage";
 import type { ApiContext } from "./context.js";
 import type { UploadedPart } from "./http/multipart.js";
 import type { Call } from "./http/route.js";
-
-const UNKNOWN_MIME = "application/octet-stream";
 
 /** What intake works with, taken from ours. */
 export function intakeContext({ db, schemas, config }: ApiContext): IntakeContext {
@@ -20,12 +18,8 @@ export async function keepUpload({ context }: Call, part: UploadedPart, signal: 
     maxBytes: context.config.constants.uploadFileMax,
     signal,
   });
-  return { name: part.name, sha256, sizeBytes, mime: mimeOf(part) };
-}
-
-/** What the sender says the file is, or else what its name says. */
-function mimeOf({ name, mime }: UploadedPart): string {
-  return mime !== null && mime !== UNKNOWN_MIME ? mime : lookup(name) || UNKNOWN_MIME;
+  const mime = await sniffMime(context.blobs.path(sha256), { declared: part.mime, name: part.name });
+  return { name: part.name, sha256, sizeBytes, mime };
 }
 
 /** Takes in a job that somebody asks for by hand. */

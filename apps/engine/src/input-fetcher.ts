@@ -1,5 +1,5 @@
 import { download, parseUrlAllow } from "@maia/outbound";
-import type { BlobStore } from "@maia/storage";
+import { type BlobStore, sniffMime } from "@maia/storage";
 import type { EngineConfig } from "./config.js";
 import type { InputFetcher } from "./fetches.js";
 
@@ -11,7 +11,7 @@ export function inputFetcher(
   const allow = parseUrlAllow(urlAllow);
   return async (url, signal, progress) => {
     const { urlWireMax, urlTotalMs, urlRedirectsMax, urlRetries, urlRetryMs } = constants;
-    return download(url, {
+    const { mime, ...blob } = await download(url, {
       allow,
       signal,
       limits: { wireMax: urlWireMax, totalMs: urlTotalMs, redirectsMax: urlRedirectsMax },
@@ -19,5 +19,7 @@ export function inputFetcher(
       progress,
       sink: (bytes) => blobs.put(bytes),
     });
+    const claims = { declared: mime, name: new URL(url).pathname };
+    return { ...blob, mime: await sniffMime(blobs.path(blob.sha256), claims) };
   };
 }

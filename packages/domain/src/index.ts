@@ -10,6 +10,7 @@ export * from "./input-file.js";
 export * from "./input-spec.js";
 export * from "./job-run.js";
 export * from "./machine.js";
+export * from "./mime.js";
 export * from "./names.js";
 export * from "./output-spec.js";
 export * from "./plan.js";

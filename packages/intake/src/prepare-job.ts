@@ -7,6 +7,7 @@ import {
   type InputSpec,
   invalid,
   type JsonObject,
+  refineMime,
 } from "@maia/domain";
 import mimeTypes from "mime-types";
 import type { Caller, IntakeContext } from "./context.js";
@@ -68,7 +69,13 @@ async function knownFiles(sql: Sql, { projects }: Caller, { files }: JobRequest)
     const text = `SELECT "sizeBytes", "mime" FROM "InputBlob" WHERE "sha256" = ?`;
     const isKnown = await isBlobKnown(sql, projects, sha256);
     const blob = isKnown ? await sql.get<{ sizeBytes: number; mime: string }>(text, sha256) : undefined;
-    if (blob) found.push({ name, sha256, sizeBytes: blob.sizeBytes, mime: mimeTypes.lookup(name) || blob.mime });
+    if (blob)
+      found.push({
+        name,
+        sha256,
+        sizeBytes: blob.sizeBytes,
+        mime: refineMime(blob.mime, [mimeTypes.lookup(name) || null]),
+      });
     else unknown.push(unknownBlob(index));
   }
   refuse(unknown, "BLOB_UNKNOWN");

@@ -249,13 +249,13 @@ describe("the files of a job", () => {
     });
   });
 
-  it("keep the workflow's rules, by the type that their names tell", async () => {
+  it("keep the workflow's rules, by the type that their bytes have and their names refine", async () => {
     const filesInput = {
       uploadFiles: { required: true, maxItems: 1, acceptMime: ["text/csv"] },
       urlFiles: { enabled: false },
     };
     await publish(place, "files", { inputSpec: { filesInput } });
-    await aBlob(place, place.projectId, one, "application/octet-stream");
+    await aBlob(place, place.projectId, one, "text/plain");
     const named = (...names: string[]) => ({ workflow: "files", files: names.map((name) => ({ name, sha256: one })) });
     expect(await refusal(ask(place, named()))).toEqual(["INVALID", "/files"]);
     expect(await refusal(ask(place, named("a.csv", "b.png")))).toEqual(["INVALID", "/files", "/files/1"]);

@@ -1,5 +1,6 @@
 import { isBlobKnown, keepBlob, touchBlob } from "@maia/db";
 import { isSha256, MaiaError } from "@maia/domain";
+import { sniffMime } from "@maia/storage";
 import { mediaType, refuseEncoding } from "../http/body.js";
 import { type Route, route } from "../http/route.js";
 import { integer, named, object } from "../http/shapes.js";
@@ -63,7 +64,7 @@ export const blobRoutes: readonly Route[] = [
       const bytes = steadily(req, context.config.uploadIdleMs);
       const { sizeBytes } = await context.blobs.put(bytes, { expectSha256: sha256, maxBytes });
       const wasKnown = await isBlobKnown(context.db.sql, caller.projects, sha256);
-      const mime = mediaType(req).type || "application/octet-stream";
+      const mime = await sniffMime(context.blobs.path(sha256), { declared: mediaType(req).type });
       await context.db.write((tx) => keepBlob(tx, { sha256, sizeBytes, mime }, project.id, now));
       return {
         status: wasKnown ? 200 : 201,
