@@ -34,9 +34,10 @@ async function explainQueued({ sql }: Db, job: JobView): Promise<Reason[]> {
   const engine = await sql.get(`SELECT 1 AS "one" FROM "Engine" WHERE "endedAt" IS NULL LIMIT 1`);
   const ahead = await sql.get<{ count: number }>(
     `SELECT count(*) AS "count" FROM (SELECT 1 AS "one" FROM "JobRun" WHERE "status" = 'QUEUED'
-     AND ("priority" > ? OR ("priority" = ? AND "id" < ?)) LIMIT ?) AS "ahead"`,
+     AND ("priority" > ? OR ("priority" = ? AND "workflowId" = ? AND "id" < ?)) LIMIT ?) AS "ahead"`,
     job.priority,
     job.priority,
+    job.workflowId,
     job.id,
     COUNTED + 1,
   );
@@ -47,7 +48,10 @@ async function explainQueued({ sql }: Db, job: JobView): Promise<Reason[]> {
     ...(engine ? [] : [{ code: "NO_ENGINE", message: "No engine is running", action }]),
     count === 0
       ? { code: "QUEUED_NEXT", message: "The job is the next one, as soon as an engine has room" }
-      : { code: "QUEUED_BEHIND", message: `The job is queued, and ${many} ahead of it` },
+      : {
+          code: "QUEUED_BEHIND",
+          message: `The job is queued, and ${many} ahead of it; other workflows take turns with it`,
+        },
   ];
 }
 

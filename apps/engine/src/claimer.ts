@@ -22,6 +22,9 @@ const CHUNK = 32;
 
 /** Takes jobs from the queue: many in one write, and one by one where one of them spoils it for the others. */
 export class Claimer {
+  /** The workflow that had the last turn. */
+  #lastServed: string | null = null;
+
   constructor(private readonly deps: ClaimerDeps) {}
 
   /** Claims what is next, as far as there is room. True: there may be more. */
@@ -30,7 +33,8 @@ export class Claimer {
     let taken = 0;
     try {
       await this.#open(async (tx) => {
-        const jobs = await nextQueuedJobs(tx, limit);
+        const jobs = await nextQueuedJobs(tx.sql, limit, this.#lastServed);
+        this.#lastServed = jobs.at(-1)?.workflowId ?? this.#lastServed;
         taken = jobs.length;
         return jobs;
       });
@@ -54,7 +58,7 @@ export class Claimer {
   /** Finds the job that cannot be opened, and fails it alone (G12). */
   async #claimOneByOne(limit: number): Promise<void> {
     const { db, writes, logger, clock } = this.deps;
-    for (const job of await nextQueuedJobs(db, limit)) {
+    for (const job of await nextQueuedJobs(db.sql, limit)) {
       try {
         await this.#open(async () => [job]);
       } catch (error) {

@@ -19,6 +19,7 @@ export * from "./pages.js";
 export * from "./project-pages.js";
 export * from "./projects.js";
 export * from "./quarantine.js";
+export * from "./queue.js";
 export * from "./run-facts.js";
 export * from "./run-pages.js";
 export * from "./runs.js";

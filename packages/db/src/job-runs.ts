@@ -2,24 +2,6 @@ import { type FailureFacts, type JobRunMove, jobRunMoves } from "@maia/domain";
 import { toDbTime } from "./time.js";
 import type { Tx } from "./types.js";
 
-/** A job that waits for an engine. */
-export interface QueuedJob {
-  readonly id: string;
-  readonly projectId: string;
-  readonly workflowId: string;
-  readonly workflowVersionId: string;
-  readonly inputJson: string;
-}
-
-/** The jobs that are next: highest priority first, then the oldest. */
-export async function nextQueuedJobs(tx: Pick<Tx, "sql">, limit: number): Promise<QueuedJob[]> {
-  return tx.sql.all(
-    `SELECT "id", "projectId", "workflowId", "workflowVersionId", "inputJson" FROM "JobRun"
-     WHERE "status" = 'QUEUED' ORDER BY "priority" DESC, "id" ASC LIMIT ?`,
-    limit,
-  );
-}
-
 /** Moves a job and tells about it, or does neither. False: it was no longer where the move starts. */
 export async function moveJob(
   tx: Tx,

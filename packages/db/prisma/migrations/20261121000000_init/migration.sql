@@ -339,7 +339,7 @@ CREATE UNIQUE INDEX "Workflow_projectId_slug_key" ON "Workflow"("projectId", "sl
 CREATE UNIQUE INDEX "WorkflowVersion_workflowId_version_key" ON "WorkflowVersion"("workflowId", "version");
 
 -- CreateIndex
-CREATE INDEX "JobRun_status_priority_id_idx" ON "JobRun"("status", "priority" DESC, "id");
+CREATE INDEX "JobRun_status_priority_workflowId_id_idx" ON "JobRun"("status", "priority" DESC, "workflowId", "id");
 
 -- CreateIndex
 CREATE INDEX "JobRun_projectId_id_idx" ON "JobRun"("projectId", "id");
