@@ -8,6 +8,7 @@ import { type BlobStore, type DataDir, putPatiently } from "@maia/storage";
 import { LOCAL_LEDGER } from "./carrier.js";
 import type { EngineConfig } from "./config.js";
 import { Engine } from "./engine.js";
+import { Housekeeper } from "./housekeeper.js";
 import { inputFetcher } from "./input-fetcher.js";
 import { openRemoteExecutor } from "./remote-executor.js";
 
@@ -39,10 +40,17 @@ export async function start(config: EngineConfig, deps: StartDeps): Promise<Runn
     runnerId: hosted?.id ?? "",
     monotonic: () => performance.now(),
   });
+  const { db, blobs, clock, logger } = deps;
+  const { constants } = config;
+  const housekeeper = new Housekeeper({ db, blobs, clock, logger, constants, engineId: () => engine.engineId });
+  housekeeper.start();
   return {
     engineId: engine.engineId,
     isolation: executor.isolation,
-    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await housekeeper[Symbol.asyncDispose]();
+      await engine[Symbol.asyncDispose]();
+    },
   };
 }
 
@@ -74,7 +82,7 @@ async function openRemote({ constants, runner }: EngineConfig, { blobs, logger }
     url: runner!.url,
     token: runner!.token,
     keep: (bytes) => blobs.put(bytes),
-    has: (sha256) => blobs.has(sha256),
+    has: (sha256) => blobs.touch(sha256),
     idleMs: constants.streamIdleMs,
     reconnectWindowMs: constants.runnerReconnectWindowMs,
     log: (level, message, fields) => logger[level](message, fields),

@@ -20,6 +20,7 @@ export * from "./project-pages.js";
 export * from "./projects.js";
 export * from "./quarantine.js";
 export * from "./queue.js";
+export * from "./retention.js";
 export * from "./run-facts.js";
 export * from "./run-pages.js";
 export * from "./runs.js";

@@ -31,6 +31,10 @@ export class SharedTx implements Tx {
     this.ring("events");
   }
 
+  async shrink(pages: number): Promise<void> {
+    await this.#use().shrink(pages);
+  }
+
   ring(topic: BellTopic): void {
     this.topics.add(topic);
   }

@@ -31,6 +31,8 @@ export interface Tx {
   readonly models: Models;
   /** Appends an event and rings for it after the commit. */
   event<K extends EventKind>(kind: K, about: EventAbout, data: EventData[K]): Promise<void>;
+  /** Gives up to so many unused pages of the database's file back to the file system. */
+  shrink(pages: number): Promise<void>;
   /** Rings the bell after the commit, here and in the other processes. */
   ring(topic: BellTopic): void;
 }

@@ -27,6 +27,7 @@ class FakeWriter implements Writer {
   savepoint(): void {}
   releaseSavepoint(): void {}
   rollbackToSavepoint(): void {}
+  shrink(): void {}
 
   #step(step: string): void {
     this.log.push(step);

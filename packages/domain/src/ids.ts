@@ -53,13 +53,23 @@ function increment(): boolean {
 
 /** A new id such as `job_01k…`: a prefix, the time in milliseconds, 80 random bits. Ids sort by the time they were made. */
 export function newId(kind: IdKind, now: Date): string {
+  nextDigits(now.getTime());
+  let text = timeText(now);
+  for (const digit of digits) text += ALPHABET[digit];
+  return `${idPrefixes[kind]}_${text}`;
+}
+
+/** What sorts before every id of a kind that was made at this time or later, and after all earlier ones. */
+export function firstIdAt(kind: IdKind, time: Date): string {
+  return `${idPrefixes[kind]}_${timeText(time)}`;
+}
+
+function timeText(now: Date): string {
   let time = now.getTime();
   let text = "";
   for (let i = 0; i < TIME_CHARS; i++) {
     text = ALPHABET[time % 32] + text;
     time = Math.floor(time / 32);
   }
-  nextDigits(now.getTime());
-  for (const digit of digits) text += ALPHABET[digit];
-  return `${idPrefixes[kind]}_${text}`;
+  return text;
 }

@@ -44,6 +44,10 @@ const fixed = {
   tokenTtlMs: 900_000,
   idempotencyTtlMs: 86_400_000,
   blobGcAgeMs: 3_600_000,
+  sweepMs: 300_000,
+  /** How long ended jobs are kept, and how many bytes of data in all before the oldest go; 0: for ever, without limit. */
+  retentionMs: 0,
+  retentionMax: 0,
   connectivityTimeoutMs: 5_000,
   outputMax: 512 * KIB,
 } as const;

@@ -152,3 +152,28 @@ describe("a full disk", () => {
     expect(isDiskFull(null)).toBe(false);
   });
 });
+
+describe("removing what nobody uses", () => {
+  const longAgo = new Date(Date.now() - 3_600_000);
+
+  it("takes what is old and nothing else", async () => {
+    const { sha256: old } = await store.put(text("old"));
+    const { sha256: young } = await store.put(text("young"));
+    await utimes(store.path(old), 1, 1);
+    expect(await store.removeUnused(old, longAgo)).toBe(true);
+    expect(await store.removeUnused(young, longAgo)).toBe(false);
+    expect(await store.removeUnused(sha256(text("never there")), longAgo)).toBe(false);
+    expect([await store.has(old), await store.has(young)]).toEqual([false, true]);
+  });
+
+  it("never takes what somebody puts at the same moment (G18)", async () => {
+    for (let i = 0; i < 200; i++) {
+      const bytes = text(`wanted ${i}`);
+      const { sha256: name } = await store.put(bytes);
+      await utimes(store.path(name), 1, 1);
+      await Promise.all([store.removeUnused(name, longAgo), store.put(i % 2 === 0 ? bytes : chunks(`wanted ${i}`))]);
+      expect(await store.verify(name)).toBe(true);
+    }
+    expect(await readdir(tmp)).toEqual([]);
+  });
+});

@@ -108,6 +108,21 @@ export class BlobStore {
     return (await ifThere(utimes(this.path(sha256), now, now).then(() => true))) ?? false;
   }
 
+  /**
+   * Removes a blob that nobody has put or touched since `before`. One that somebody puts at this very moment stays: it is
+   * taken aside, looked at, and put back if it has become young. False: it stayed, or was not there.
+   */
+  async removeUnused(sha256: string, before: Date): Promise<boolean> {
+    const [path, aside] = [this.path(sha256), join(this.#tmp, tempName())];
+    const found = await ifThere(stat(path));
+    if (!found || found.mtime >= before) return false;
+    if (!(await ifThere(rename(path, aside).then(() => true)))) return false;
+    const isYoung = (await stat(aside)).mtime >= before;
+    if (isYoung) await rename(aside, path);
+    else await rm(aside);
+    return !isYoung;
+  }
+
   async remove(sha256: string): Promise<void> {
     await rm(this.path(sha256), { force: true });
   }

@@ -25,6 +25,8 @@ export interface Writer extends Queryable {
   savepoint(): Promise<void> | void;
   releaseSavepoint(): Promise<void> | void;
   rollbackToSavepoint(): Promise<void> | void;
+  /** Gives up to so many unused pages of the file back, where the database is one. */
+  shrink(pages: number): Promise<void> | void;
   /** What has been wrong with the database since the last `begin`, even if whoever met it kept silent about it. */
   readonly trouble: { readonly kind: Trouble; readonly error: unknown } | null;
 }

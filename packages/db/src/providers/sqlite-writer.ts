@@ -58,6 +58,16 @@ export class SqliteWriter implements Writer {
     this.#run(this.#release);
   }
 
+  shrink(pages: number): void {
+    try {
+      // Not a prepared statement: it takes a step per page, and `run` takes only the first.
+      this.#connection.exec(`PRAGMA incremental_vacuum(${Math.trunc(pages)})`);
+    } catch (error) {
+      this.#note(error);
+      throw error;
+    }
+  }
+
   #run(statement: Statement): void {
     try {
       statement.run();

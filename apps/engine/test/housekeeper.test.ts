@@ -1,0 +1,114 @@
+import { utimes } from "node:fs/promises";
+import { describe, expect, it } from "@jest/globals";
+import { toDbTime } from "@maia/db";
+import { type Logger, readConstants } from "@maia/service";
+import { Housekeeper } from "../src/housekeeper.js";
+import { World } from "./support/world.js";
+
+const quiet: Logger = { error() {}, warn() {}, info() {}, debug() {}, child: () => quiet };
+const DAY = 86_400_000;
+const TABLES = ["JobRun", "Run", "RunStep", "Attempt", "Artifact", "InputFile"];
+
+function housekeeper(world: World, env: Record<string, string>, now = new Date()): Housekeeper {
+  const { db, blobs } = world;
+  return new Housekeeper({
+    db,
+    blobs,
+    clock: () => now,
+    logger: quiet,
+    constants: readConstants(env),
+    engineId: () => "",
+  });
+}
+
+async function counts(world: World): Promise<number[]> {
+  return Promise.all(
+    TABLES.map(async (table) => (await world.db.sql.get<{ n: number }>(`SELECT count(*) AS "n" FROM "${table}"`))!.n),
+  );
+}
+
+const later = (ms: number) => new Date(Date.now() + ms);
+
+describe("a sweep", () => {
+  it("deletes jobs that ended longer ago than they are kept, with all that is told of them, and no others", async () => {
+    await using world = await World.open();
+    const queue = await world.workflow("files", [{ key: "a", script: "ok" }]);
+    const held = await world.workflow("held", [{ key: "a", script: "hold" }]);
+    await world.engine();
+    const ended = await queue({}, [{ name: "f", text: "old" }]);
+    await world.until(ended, "SUCCEEDED");
+    const running = await held();
+    await world.until(running, "RUNNING");
+    expect(await housekeeper(world, { MAIA_RETENTION_MS: String(DAY) }).sweep()).toEqual({ jobs: 0, blobs: 0 });
+    const before = await counts(world);
+    expect(before[0]).toBe(2);
+    const swept = await housekeeper(world, { MAIA_RETENTION_MS: String(DAY) }, later(2 * DAY)).sweep();
+    expect(swept.jobs).toBe(1);
+    expect((await world.look(ended)).job).toBe("?");
+    expect((await world.look(running)).job).toBe("RUNNING");
+    expect((await counts(world))[5]).toBe(0);
+    const events = await world.db.sql.all<{ runId: string | null }>(`SELECT DISTINCT "runId" FROM "LogEvent"`);
+    expect(events).toHaveLength(1); // the running one's: those of no run that are older are told to nobody any more
+    world.executor.release();
+  });
+
+  it("removes content that nobody refers to once it is old, and keeps all other (G18, F03)", async () => {
+    await using world = await World.open();
+    const queue = await world.workflow("files", [{ key: "a", script: "ok" }]);
+    await world.engine();
+    await world.until(await queue({}, [{ name: "f", text: "referred to" }]), "SUCCEEDED");
+    const kept = (await world.db.sql.get<{ sha256: string }>(`SELECT "sha256" FROM "InputFile"`))!.sha256;
+    const stray = (await world.blobs.put(Buffer.from("a row was never written"))).sha256;
+    const known = (await world.blobs.put(Buffer.from("uploaded, and never used"))).sha256;
+    await world.db.write((tx) =>
+      tx.sql.run(
+        `INSERT INTO "InputBlob" ("sha256", "sizeBytes", "mime", "createdAt", "usedAt") VALUES (?, 1, 'x', ?, ?)`,
+        known,
+        toDbTime(new Date()),
+        toDbTime(new Date()),
+      ),
+    );
+    const young = (await world.blobs.put(Buffer.from("young"))).sha256;
+    for (const sha256 of [kept, stray, known]) await utimes(world.blobs.path(sha256), 1, 1);
+    expect((await housekeeper(world, {}).sweep()).blobs).toBe(1);
+    expect(await Promise.all([kept, stray, known, young].map((sha256) => world.blobs.has(sha256)))).toEqual([
+      ...[true, false, true, true],
+    ]);
+    expect((await housekeeper(world, {}, later(DAY)).sweep()).blobs).toBe(2);
+    expect(await Promise.all([kept, known, young].map((sha256) => world.blobs.has(sha256)))).toEqual([
+      ...[true, false, false],
+    ]);
+  });
+
+  it("deletes the oldest jobs where there is too much, and gives the room back to the disk", async () => {
+    await using world = await World.open();
+    const queue = await world.workflow("many", [{ key: "a", script: "ok" }]);
+    await world.engine();
+    const jobs = [];
+    for (let i = 0; i < 12; i++) {
+      jobs.push(await queue());
+      await world.until(jobs.at(-1)!, "SUCCEEDED");
+    }
+    const line = JSON.stringify({ lines: "x".repeat(100_000) });
+    await world.db.write(async ({ sql }) => {
+      const rows = await sql.all<{ id: string; runId: string }>(`SELECT "id", "runId" FROM "Attempt"`);
+      for (const { id, runId } of rows) {
+        for (let seq = 10; seq < 40; seq++) {
+          const text = `INSERT INTO "LogEvent" ("runId", "kind", "attemptId", "fromSeq", "toSeq", "data") VALUES (?, 'log_line', ?, ?, ?, ?)`;
+          await sql.run(text, runId, id, seq, seq, line);
+        }
+      }
+    });
+    const fileBytes = async () => {
+      const row = await world.db.sql.get<{ page_count: number }>(`PRAGMA page_count`);
+      return row!.page_count * 4_096;
+    };
+    expect(await fileBytes()).toBeGreaterThan(30_000_000);
+    const swept = await housekeeper(world, { MAIA_RETENTION_MAX: "20000000" }).sweep();
+    expect(swept.jobs).toBeGreaterThan(0);
+    expect(swept.jobs).toBeLessThan(12);
+    const left = await world.db.sql.all<{ id: string }>(`SELECT "id" FROM "JobRun" ORDER BY "id"`);
+    expect(left.map(({ id }) => id)).toEqual(jobs.slice(swept.jobs));
+    expect(await fileBytes()).toBeLessThan(26_000_000);
+  });
+});
