@@ -17,10 +17,19 @@ import {
   stepOutputs,
   type Tx,
 } from "@maia/db";
-import { type Action, type Json, newId, type PlanLimits, planRun, type RunFacts, resolveOutputs } from "@maia/domain";
-import type { Retries } from "./retries.js";
+import {
+  type Action,
+  type Json,
+  madeAt,
+  newId,
+  type PlanLimits,
+  planRun,
+  type RunFacts,
+  resolveOutputs,
+} from "@maia/domain";
 import type { Hold } from "./slots.js";
 import type { LoadedVersion } from "./snapshots.js";
+import type { SteadyTimes } from "./steady-times.js";
 
 /** An attempt that was opened and is to be sent once its write has committed. */
 export interface OpenedAttempt {
@@ -52,7 +61,7 @@ export interface Advancer {
   readonly ledgerId: string | null;
   readonly runnerId: string;
   readonly limits: PlanLimits;
-  readonly retries: Retries;
+  readonly times: SteadyTimes;
 }
 
 /** Plans never need more rounds than this; more would mean that an action does not change the facts it follows from. */
@@ -72,9 +81,10 @@ export async function advanceRun(
 ): Promise<Advanced> {
   const work: Work = { opened: [], stop: [], fetch: [], hungry: false, retryAt: null, over: false };
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const facts = await readRunFacts(tx, run, version.snapshot);
+    const timedOut = (runWaitMs(who.times, run, version, now) ?? 1) <= 0;
+    const facts = await readRunFacts(tx, run, version.snapshot, timedOut);
     if (!facts) return { ...work, over: true };
-    const actions = planRun(onSteadyTime(facts, who.retries, now), now, who.limits);
+    const actions = planRun(onSteadyTime(facts, who.times, now), now, who.limits);
     if (actions.length === 0) return { ...work, over: isOver(facts) };
     let again = false;
     for (const action of actions)
@@ -84,12 +94,18 @@ export async function advanceRun(
   throw new Error(`run ${run.id} is still not settled after ${MAX_ROUNDS} rounds`);
 }
 
+/** How long a run may still take, in milliseconds, counted from when it was claimed; null: as long as it likes. */
+export function runWaitMs(times: SteadyTimes, run: OwnedRun, { snapshot }: LoadedVersion, now: Date): number | null {
+  if (snapshot.timeoutMs === null || snapshot.timeoutMs === undefined) return null;
+  return times.waitMs(run.id, "/run", new Date(madeAt(run.id).getTime() + snapshot.timeoutMs), now);
+}
+
 /** The facts with their retries due when they are by a clock that only moves forward. */
-function onSteadyTime(facts: RunFacts, retries: Retries, now: Date): RunFacts {
+function onSteadyTime(facts: RunFacts, times: SteadyTimes, now: Date): RunFacts {
   if (facts.steps.every((step) => step.nextAttemptAt === null)) return facts;
   const steps = facts.steps.map((step) => {
     if (step.nextAttemptAt === null) return step;
-    const waitMs = retries.waitMs(facts.id, step.key, step.nextAttemptAt, now);
+    const waitMs = times.waitMs(facts.id, step.key, step.nextAttemptAt, now);
     return { ...step, nextAttemptAt: new Date(now.getTime() + Math.ceil(waitMs)) };
   });
   return { ...facts, steps };
@@ -134,7 +150,7 @@ async function carryOut(
       return false;
     case "waitForRetry":
       await setNextAttempt(tx, run, action.stepKey, action.until, now);
-      who.retries.plan(run.id, action.stepKey, action.until, now);
+      who.times.waitMs(run.id, action.stepKey, action.until, now);
       if (work.retryAt === null || action.until < work.retryAt) work.retryAt = action.until;
       return action.until <= now;
     case "stopAttempt":
@@ -152,7 +168,6 @@ async function carryOut(
       const step = facts.steps.find((candidate) => candidate.key === action.stepKey);
       if (step?.status === "PENDING") await moveStep(tx, run, action.stepKey, "start", now);
       else await setNextAttempt(tx, run, action.stepKey, null, now);
-      who.retries.forget(run.id, action.stepKey);
       work.opened.push(await openAttempt(tx, run, who, action.stepKey, step?.deps ?? [], action.no, who.ledgerId, now));
       return false;
     }

@@ -3,7 +3,7 @@ import type { Clock } from "@maia/domain";
 import type { Executor } from "@maia/runner-protocol";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
-import { type Advanced, type Advancer, advanceRun } from "./advance.js";
+import { type Advanced, type Advancer, advanceRun, runWaitMs } from "./advance.js";
 import { Carrier } from "./carrier.js";
 import { Claimer } from "./claimer.js";
 import type { EngineConfig } from "./config.js";
@@ -12,10 +12,11 @@ import { Fetches, type InputFetcher } from "./fetches.js";
 import type { InHand } from "./flights.js";
 import { Lease, type Monotonic } from "./lease.js";
 import { pause } from "./pause.js";
+import { QueueWatch } from "./queue-watch.js";
 import { recoverRun } from "./recover.js";
-import { Retries } from "./retries.js";
 import { Slots } from "./slots.js";
 import { Snapshots } from "./snapshots.js";
+import { SteadyTimes } from "./steady-times.js";
 import { Ticker } from "./ticker.js";
 import { Writes } from "./writes.js";
 
@@ -52,7 +53,9 @@ export class Engine implements AsyncDisposable {
   /** Runs with ready steps and no slot for them, in the order in which they asked. */
   readonly #hungry = new Set<string>();
   readonly #fetches: Fetches;
-  readonly #retries: Retries;
+  /** When retries are due and runs are too late. */
+  readonly #times: SteadyTimes;
+  readonly #queue: QueueWatch;
   /** True while runs of ended engines may wait for room here. */
   #orphansWait = false;
   #adopting: Promise<void> = Promise.resolve();
@@ -68,7 +71,7 @@ export class Engine implements AsyncDisposable {
     const stopped = this.#stopped.signal;
     this.#lease = new Lease(db, clock, deps.monotonic, constants.leaseTtlMs);
     this.#snapshots = new Snapshots(db);
-    this.#retries = new Retries(deps.monotonic);
+    this.#times = new SteadyTimes(deps.monotonic);
     this.#slots = new Slots(constants.stepConcurrency);
     this.#writes = new Writes(db, this.#slots, logger, stopped);
     this.#ticker = new Ticker({
@@ -104,6 +107,7 @@ export class Engine implements AsyncDisposable {
       settled: (run) => this.#advance(run.id),
       broken: (run, error) => this.#quarantine(run, error),
     });
+    this.#queue = new QueueWatch({ db, clock, monotonic: deps.monotonic, writes: this.#writes });
     this.#claimer = new Claimer({
       db,
       clock,
@@ -133,10 +137,12 @@ export class Engine implements AsyncDisposable {
   /** One round: cancels, retries that are due, steps that waited for a slot, then new jobs. */
   async #tick(): Promise<void> {
     const due = new Set(await cancelRequests(this.deps.db, this.engineId));
-    for (const runId of await this.#dueRetries()) due.add(runId);
+    for (const runId of [...(await this.#dueRetries()), ...this.#lateRuns()]) due.add(runId);
     if (this.#ledgerId() === null) this.#waitForExecutor();
     else if (this.#slots.free > 0) for (const runId of this.#hungry) due.add(runId);
     await Promise.all([...due].map((runId) => this.#advanceSafely(runId)));
+    const nextMs = await this.#queue.expire();
+    if (nextMs !== null) this.#ticker.wakeAt(nextMs);
     await this.#claim();
   }
 
@@ -146,11 +152,21 @@ export class Engine implements AsyncDisposable {
     for (const { runId, stepKey, nextAttemptAt } of await nextRetries(this.deps.db, this.engineId)) {
       const until = new Date(nextAttemptAt);
       // A time that cannot be read is for the run's own advance to stumble over, which sets that run aside alone.
-      const waitMs = Number.isNaN(until.getTime()) ? 0 : this.#retries.waitMs(runId, stepKey, until, now);
+      const waitMs = Number.isNaN(until.getTime()) ? 0 : this.#times.waitMs(runId, stepKey, until, now);
       if (waitMs <= 0) due.push(runId);
       else this.#ticker.wakeAt(waitMs);
     }
     return due;
+  }
+
+  /** Runs of ours that have taken longer than they may. */
+  #lateRuns(): string[] {
+    const now = this.deps.clock();
+    return [...this.#runs.values()].flatMap(({ run, version }) => {
+      const waitMs = runWaitMs(this.#times, run, version, now);
+      if (waitMs !== null && waitMs > 0) this.#ticker.wakeAt(waitMs);
+      return waitMs !== null && waitMs <= 0 ? [run.id] : [];
+    });
   }
 
   #waitForExecutor(): void {
@@ -200,7 +216,7 @@ export class Engine implements AsyncDisposable {
   #advancer(): Advancer {
     const limits = { maxAttemptsLost: this.config.constants.maxAttemptsLost };
     const { runnerId } = this.deps;
-    return { engineId: this.engineId, ledgerId: this.#ledgerId(), runnerId, limits, retries: this.#retries };
+    return { engineId: this.engineId, ledgerId: this.#ledgerId(), runnerId, limits, times: this.#times };
   }
 
   /** The ledger for new attempts; null: none may be opened now. */
@@ -234,6 +250,7 @@ export class Engine implements AsyncDisposable {
     this.#runs.delete(runId);
     this.#hungry.delete(runId);
     this.#fetches.stop(runId);
+    this.#times.forget(runId);
   }
 
   /** Renews the lease, ends those of dead engines, and adopts their runs. */

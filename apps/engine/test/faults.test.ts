@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { describe, expect, it } from "@jest/globals";
+import { toDbTime } from "@maia/db";
 import { ScriptedExecutor } from "./support/scripted-executor.js";
 import { World } from "./support/world.js";
 
@@ -220,5 +221,55 @@ describe("an engine that was declared dead", () => {
     const rows = await world.db.sql.all<{ ownerId: string }>(`SELECT DISTINCT "ownerId" FROM "Run"`);
     expect(rows).toEqual([{ ownerId: heir.engineId }]);
     await world.stop(heir);
+  });
+});
+
+describe("a limit of time", () => {
+  const held = [
+    { key: "a", script: "hold" },
+    { key: "b", script: "ok", deps: ["a"] },
+  ];
+
+  it("of a run stops what runs, skips the rest, and is named", async () => {
+    await using world = await World.open();
+    const queue = await world.workflow("slow", held, { timeoutMs: 50 });
+    await world.engine();
+    const seen = await world.until(await queue(), "FAILED");
+    expect(seen.steps).toEqual(["a:CANCELED(CANCELED)", "b:SKIPPED"]);
+    expect(seen.failure).toMatchObject({ code: "STEP_TIMEOUT", message: expect.stringContaining("timeoutMs") });
+  });
+
+  it("of a run counts from its claim, also for whoever takes it over", async () => {
+    await using world = await World.open();
+    await using other = await World.database(world.folder);
+    const queue = await world.workflow("slow", held, { timeoutMs: 600 });
+    const first = await world.engine({ env: NEVER_BEATS });
+    const job = await queue();
+    await until(world, async () => world.executor.started.length === 1);
+    await world.db.write((tx) => tx.sql.run(`UPDATE "Engine" SET "endedAt" = "startedAt"`));
+    const heir = await world.engine({ db: other });
+    expect((await world.until(job, "FAILED")).failure).toMatchObject({ code: "STEP_TIMEOUT" });
+    await world.stop(heir);
+    await world.stop(first);
+  });
+
+  it("of the queue fails a job that no engine had room for, and no other", async () => {
+    await using world = await World.open();
+    const queue = await world.workflow("held", held);
+    await world.engine({ env: { MAIA_RUN_CONCURRENCY: "1" } });
+    const runs = await queue();
+    await until(world, async () => world.executor.started.length === 1);
+    const [late, patient] = [await queue(), await queue()];
+    await world.db.write(async (tx) => {
+      const soon = toDbTime(new Date(Date.now() + 50));
+      await tx.sql.run(`UPDATE "JobRun" SET "queueDeadline" = ? WHERE "id" = ?`, soon, late);
+      tx.ring("engine");
+    });
+    const seen = await world.until(late, "FAILED");
+    expect(seen.run).toBeNull();
+    const row = await world.db.sql.get<{ failure: string }>(`SELECT "failure" FROM "JobRun" WHERE "id" = ?`, late);
+    expect(JSON.parse(row!.failure)).toMatchObject({ code: "QUEUE_TIMEOUT" });
+    expect((await world.look(patient)).job).toBe("QUEUED");
+    await world.released(runs);
   });
 });

@@ -9,6 +9,18 @@ export interface QueuedJob {
   readonly inputJson: string;
 }
 
+/** Jobs that may not wait for ever, those with the earliest deadline first. */
+export async function queueDeadlines(
+  sql: Sql,
+  limit: number,
+): Promise<{ id: string; projectId: string; queueDeadline: string }[]> {
+  return sql.all(
+    `SELECT "id", "projectId", "queueDeadline" FROM "JobRun"
+     WHERE "status" = 'QUEUED' AND "queueDeadline" IS NOT NULL ORDER BY "queueDeadline" LIMIT ?`,
+    limit,
+  );
+}
+
 interface Waiting {
   readonly sql: Sql;
   readonly priority: number;

@@ -27,7 +27,12 @@ interface AttemptRow {
 }
 
 /** The facts that `planRun` decides from. Null: the run is not ours (any more). */
-export async function readRunFacts(tx: Tx, run: OwnedRun, snapshot: WorkflowSnapshot): Promise<RunFacts | null> {
+export async function readRunFacts(
+  tx: Tx,
+  run: OwnedRun,
+  snapshot: WorkflowSnapshot,
+  timedOut: boolean,
+): Promise<RunFacts | null> {
   const row = await tx.sql.get<{ status: RunStatus; cancelRequestedAt: string | null }>(
     `SELECT "status", "cancelRequestedAt" FROM "Run" WHERE "id" = ? AND "ownerEpoch" = ?`,
     run.id,
@@ -44,6 +49,7 @@ export async function readRunFacts(tx: Tx, run: OwnedRun, snapshot: WorkflowSnap
     id: run.id,
     status: row.status,
     cancelRequested: row.cancelRequestedAt !== null,
+    timedOut,
     inputs,
     steps: steps.map((step, position) => {
       const definition = snapshot.steps[position]!;

@@ -15,6 +15,8 @@ describe("a definition", () => {
       secrets: [],
       dependencies: { npm: {}, python: [] },
       reuse: false,
+      timeoutMs: null,
+      queueTimeoutMs: null,
       steps: [
         {
           key: "say",
@@ -31,6 +33,12 @@ describe("a definition", () => {
         },
       ],
     });
+  });
+
+  it.each(["timeoutMs", "queueTimeoutMs"])("may limit its time by %s, in whole milliseconds", (name) => {
+    expect(parseDefinition({ ...minimal, [name]: 1_000 })).toMatchObject({ [name]: 1_000 });
+    for (const wrong of [0, -1, 1.5, "1000", 366 * 86_400_000 + 1])
+      expect(Object.keys(refusal({ ...minimal, [name]: wrong }).issues)).toEqual([`/${name}`]);
   });
 
   it("takes all that the contract's example has", () => {

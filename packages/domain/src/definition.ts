@@ -7,6 +7,7 @@ import { readDescription } from "./definition/texts.js";
 import { readSecretNames, readVariables } from "./definition/variables.js";
 import { isSlug } from "./names.js";
 import { Reader } from "./reader.js";
+import { DAY } from "./time.js";
 import type { WorkflowSnapshot } from "./workflow-snapshot.js";
 
 const FIELDS = [
@@ -18,6 +19,8 @@ const FIELDS = [
   "secrets",
   "dependencies",
   "reuse",
+  "timeoutMs",
+  "queueTimeoutMs",
   "steps",
 ] as const;
 
@@ -40,9 +43,18 @@ export function parseDefinition(value: unknown): WorkflowSnapshot {
       secrets: readSecretNames(field("secrets")),
       dependencies: readDependencies(field("dependencies")),
       reuse: field("reuse").boolean(false),
+      timeoutMs: readLimit(field("timeoutMs")),
+      queueTimeoutMs: readLimit(field("queueTimeoutMs")),
       steps,
     };
   });
+}
+
+const LONGEST_MS = 366 * DAY;
+
+/** A limit in milliseconds; none unless it is given. */
+function readLimit(field: Reader): number | null {
+  return field.isAbsent || field.isNull ? null : field.integer(1, LONGEST_MS);
 }
 
 function slugProblem(text: string): string | null {

@@ -64,6 +64,12 @@ export function firstIdAt(kind: IdKind, time: Date): string {
   return `${idPrefixes[kind]}_${timeText(time)}`;
 }
 
+/** When an id was made, by the clock of whoever made it. */
+export function madeAt(id: string): Date {
+  const text = id.slice(id.indexOf("_") + 1).slice(0, TIME_CHARS);
+  return new Date([...text].reduce((time, letter) => time * 32 + ALPHABET.indexOf(letter), 0));
+}
+
 function timeText(now: Date): string {
   let time = now.getTime();
   let text = "";

@@ -1,5 +1,13 @@
 import type { FailureFacts } from "./events.js";
-import { type Action, type AttemptFacts, canceled, type PlanLimits, type RunFacts, type StepFacts } from "./plan.js";
+import {
+  type Action,
+  type AttemptFacts,
+  canceled,
+  type PlanLimits,
+  type RunFacts,
+  type StepFacts,
+  timedOut,
+} from "./plan.js";
 import { retryDelayMs } from "./retry.js";
 import type { RunStepMove, RunStepStatus } from "./run-step.js";
 
@@ -24,7 +32,7 @@ class Board {
 
   constructor(readonly run: RunFacts) {
     this.after = new Map(run.steps.map((step) => [step.key, step.status]));
-    this.failure = recordedFailure(run.steps);
+    this.failure = recordedFailure(run.steps) ?? (run.timedOut ? timedOut() : null);
     for (const step of run.steps) {
       if (!step.transaction || step.rollback) continue;
       const list = this.members.get(step.transaction);

@@ -38,6 +38,8 @@ export interface RunFacts {
   readonly id: string;
   readonly status: RunStatus;
   readonly cancelRequested: boolean;
+  /** True once the run has taken longer than it may. */
+  readonly timedOut: boolean;
   readonly inputs: readonly {
     readonly id: string;
     readonly name: string;
@@ -85,6 +87,7 @@ export function planRun(
 
 function planInputs(run: RunFacts): Action[] {
   if (run.cancelRequested) return [...skipPending(run.steps), { do: "moveRun", move: "cancel", failure: canceled() }];
+  if (run.timedOut) return [...skipPending(run.steps), { do: "moveRun", move: "inputFailed", failure: timedOut() }];
   const failed = run.inputs.find((input) => input.status === "FAILED");
   if (failed) {
     const message = `Input file ${failed.name}: ${failed.error ?? "the download failed"}`;
@@ -103,6 +106,11 @@ export function skipPending(steps: readonly StepFacts[]): Action[] {
   return steps
     .filter((step) => step.status === "PENDING")
     .map((step) => ({ do: "moveStep", stepKey: step.key, move: "skip" }));
+}
+
+/** Why a run that took too long has ended. */
+export function timedOut(): FailureFacts {
+  return { code: "STEP_TIMEOUT", message: "The run took longer than the workflow's timeoutMs", stepKey: null };
 }
 
 /** Why a run that somebody canceled has ended. */

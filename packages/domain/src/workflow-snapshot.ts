@@ -31,6 +31,10 @@ export interface WorkflowSnapshot {
   readonly secrets: readonly string[];
   readonly dependencies: Dependencies;
   readonly reuse: boolean;
+  /** How long a run may take from its claim to its end, in milliseconds; null: as long as its steps may. */
+  readonly timeoutMs: number | null;
+  /** How long a job may wait for an engine, in milliseconds; null: for ever. */
+  readonly queueTimeoutMs: number | null;
   readonly steps: readonly StepSnapshot[];
 }
 

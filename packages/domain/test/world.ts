@@ -25,6 +25,7 @@ export class World {
   readonly facts: Omit<RunFacts, "steps" | "inputs"> & {
     status: RunFacts["status"];
     cancelRequested: boolean;
+    timedOut: boolean;
     steps: MutableStep[];
     inputs: Input[];
   };
@@ -42,6 +43,7 @@ export class World {
       id: "run_1",
       status: "PENDING_INPUTS",
       cancelRequested: false,
+      timedOut: false,
       inputs: Array.from({ length: inputs }, (_, i) => ({
         id: `file_${i}`,
         name: `f${i}`,

@@ -1,15 +1,14 @@
 import { DEFAULT_NAME, findProject, findRunner, HIDDEN_TEXT, isIdOf, type Sql } from "@maia/db";
-import { type InputSpec, MaiaError } from "@maia/domain";
+import { MaiaError } from "@maia/domain";
 import type { Caller } from "./context.js";
-import { inputSpecOf } from "./input-specs.js";
 import type { JobRequest } from "./job-request.js";
+import { type JobRules, jobRulesOf } from "./job-rules.js";
 
 /** What a job's request names, as it stands in the database. */
-export interface Resolved {
+export interface Resolved extends JobRules {
   readonly projectId: string;
   readonly workflowId: string;
   readonly versionId: string;
-  readonly inputSpec: InputSpec | null;
   readonly environmentId: string;
   readonly runnerId: string | null;
 }
@@ -29,8 +28,8 @@ export async function resolveRequest(sql: Sql, request: JobRequest, caller: Call
   if (environmentId === null) throw missing("environment", request.environment ?? DEFAULT_NAME);
   const runner = request.runner === null ? null : await findRunner(sql, request.runner);
   if (runner === undefined) throw missing("runner", request.runner ?? "");
-  const inputSpec = await inputSpecOf(sql, versionId);
-  return { projectId, workflowId, versionId, inputSpec, environmentId, runnerId: runner?.id ?? null };
+  const rules = await jobRulesOf(sql, versionId);
+  return { projectId, workflowId, versionId, ...rules, environmentId, runnerId: runner?.id ?? null };
 }
 
 interface Target {

@@ -39,8 +39,8 @@ async function insertJob(tx: Tx, jobId: string, job: PreparedJob, cause: JobCaus
   const { target, request, params } = job;
   await tx.sql.run(
     `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "runnerId", "status", "inputJson", "priority", "labels",
-       "trigger", "requestedBy", "scheduleId", "scheduledFor", "batchId", "itemIndex", "originRunId", "rerun", "createdAt")
-     VALUES (?, ?, ?, ?, ?, ?, 'QUEUED', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       "trigger", "requestedBy", "scheduleId", "scheduledFor", "batchId", "itemIndex", "originRunId", "rerun", "queueDeadline", "createdAt")
+     VALUES (?, ?, ?, ?, ?, ?, 'QUEUED', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     jobId,
     target.projectId,
     target.workflowId,
@@ -58,6 +58,7 @@ async function insertJob(tx: Tx, jobId: string, job: PreparedJob, cause: JobCaus
     cause.itemIndex ?? null,
     cause.originRunId ?? null,
     cause.rerun ?? null,
+    target.queueTimeoutMs === null ? null : toDbTime(new Date(now.getTime() + target.queueTimeoutMs)),
     toDbTime(now),
   );
 }

@@ -89,6 +89,8 @@ const definitionSchema: JsonSchema = {
       },
     },
     reuse: { type: "boolean" },
+    timeoutMs: { type: ["integer", "null"], description: "How long a run may take" },
+    queueTimeoutMs: { type: ["integer", "null"], description: "How long a job may wait for an engine" },
     steps: {
       type: "array",
       minItems: 1,

@@ -89,6 +89,7 @@ CREATE TABLE "JobRun" (
     "cancelRequestedAt" DATETIME,
     "failure" TEXT,
     "requestedBy" TEXT,
+    "queueDeadline" DATETIME,
     "createdAt" DATETIME NOT NULL,
     "startedAt" DATETIME,
     "finishedAt" DATETIME,
@@ -340,6 +341,9 @@ CREATE UNIQUE INDEX "WorkflowVersion_workflowId_version_key" ON "WorkflowVersion
 
 -- CreateIndex
 CREATE INDEX "JobRun_status_priority_workflowId_id_idx" ON "JobRun"("status", "priority" DESC, "workflowId", "id");
+
+-- CreateIndex
+CREATE INDEX "JobRun_status_queueDeadline_idx" ON "JobRun"("status", "queueDeadline");
 
 -- CreateIndex
 CREATE INDEX "JobRun_projectId_id_idx" ON "JobRun"("projectId", "id");
