@@ -18,5 +18,6 @@ export * from "./reader.js";
 export * from "./retry.js";
 export * from "./run.js";
 export * from "./run-step.js";
+export * from "./strict-json.js";
 export * from "./time.js";
 export * from "./workflow-snapshot.js";

@@ -9,10 +9,17 @@ import type { Slot } from "./slot-folders.js";
 type Exit = Omit<ExitFrame, "type" | "lastSeq">;
 
 /** Keeps what the attempt left in its slot, artifact by artifact, with a line for each file that is refused. */
-export async function keepArtifacts(task: Task, slot: Slot, stream: AttemptStream, keep: KeepBytes): Promise<void> {
+export async function keepArtifacts(
+  task: Task,
+  slot: Slot,
+  stream: AttemptStream,
+  keep: KeepBytes,
+  signal: AbortSignal,
+): Promise<void> {
   const refuse = (line: string): void => stream.log("system", new Date(), [line], 0);
   const found = [];
-  for await (const artifact of collectArtifacts({ ...slot, limits: task.limits, keep, refuse })) found.push(artifact);
+  for await (const artifact of collectArtifacts({ ...slot, limits: task.limits, keep, refuse, signal }))
+    found.push(artifact);
   stream.append(found.map((artifact) => ({ type: "artifact", ...artifact }) as const));
 }
 
@@ -31,8 +38,20 @@ export function endAttempt(
 
 function exitOf(end: EndMessage, output: Output | null, told: StepError | null): Exit {
   const { exitCode, signal, reason } = end;
+  if (told?.code === "OUT_OF_MEMORY" && reason === "exited")
+    return { exitCode, signal, reason: "oom", error: { message: told.message } };
   const invalid = output && "invalid" in output ? { code: "OUTPUT_INVALID", message: output.invalid } : null;
-  return { exitCode, signal, reason, error: invalid ?? told ?? (end.message ? { message: end.message } : null) };
+  return {
+    exitCode,
+    signal,
+    reason,
+    error: invalid ?? toldOf(told) ?? (end.message ? { message: end.message } : null),
+  };
+}
+
+function toldOf(told: StepError | null): ExitFrame["error"] {
+  if (!told) return null;
+  return told.code === "OUTPUT_INVALID" ? { code: told.code, message: told.message } : { message: told.message };
 }
 
 /** What a process that ended by itself gives back and tells; nothing when it was ended. */

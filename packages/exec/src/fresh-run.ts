@@ -18,6 +18,7 @@ export class FreshRun implements SlotUser {
   private isHandedOver = false;
   private isSecond = false;
   private canceled: CancelMode | null = null;
+  private readonly collecting = new AbortController();
 
   constructor(
     private readonly session: Session,
@@ -35,6 +36,7 @@ export class FreshRun implements SlotUser {
 
   cancel(mode: CancelMode): void {
     this.canceled = mode;
+    this.collecting.abort();
     if (this.isHandedOver) this.session.send({ t: "kill", slot: this.slot.id, mode });
   }
 
@@ -116,9 +118,13 @@ export class FreshRun implements SlotUser {
     try {
       const { output, told } = readResult(this.task, this.slot, end);
       const mayHaveLeft = end.reason !== "spawn_failed" && end.reason !== "lost";
-      if (mayHaveLeft) await keepArtifacts(this.task, this.slot, this.stream, this.keep);
+      // What a canceled step has left while it was ending is kept; a cancel that comes now ends the keeping.
+      const { signal } = end.reason === "exited" ? this.collecting : new AbortController();
+      if (mayHaveLeft) await keepArtifacts(this.task, this.slot, this.stream, this.keep, signal);
       endAttempt(this.stream, end, output, told);
     } catch (error) {
+      if (this.collecting.signal.aborted)
+        return endUnknown(this.stream, "canceled", "canceled while its files were kept");
       endUnknown(this.stream, "lost", `what the step left could not be kept: ${(error as Error).message}`);
     } finally {
       this.session.release(this.slot);

@@ -1,9 +1,10 @@
 import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { isMaiaError, parseJsonStrictly } from "@maia/domain";
 import { outputProblem, type Task } from "@maia/runner-protocol";
 import type { AttemptStream } from "./attempt-stream.js";
 import type { AttemptRun } from "./attempts.js";
-import { checkStepError, type Output, type StepError } from "./collect/output.js";
+import { checkStepError, DEEPEST, type Output, type StepError } from "./collect/output.js";
 import { userEnvironment } from "./environment.js";
 import { type Found, fillFiles, fillScript, inputForStep, readText } from "./fill.js";
 import { endAttempt, endUnknown, keepArtifacts, readResult } from "./finish.js";
@@ -40,6 +41,7 @@ export class ReuseProcess implements SlotUser {
   private startedAt: number | null = null;
   private idle: NodeJS.Timeout | null = null;
   private isGone = false;
+  private collecting = new AbortController();
   private isHandedOver = false;
   private pid: number | null;
 
@@ -76,6 +78,7 @@ export class ReuseProcess implements SlotUser {
     this.current = attempt;
     this.startedAt = null;
     this.isHandedOver = false;
+    this.collecting = new AbortController();
     try {
       const { task, found } = attempt;
       const pending: Promise<unknown>[] = [];
@@ -102,7 +105,11 @@ export class ReuseProcess implements SlotUser {
       if (this.current === attempt) act(this.slot.id);
     };
     return {
-      cancel: (mode) => ifCurrent((slot) => this.session.send({ t: "kill", slot, mode })),
+      cancel: (mode) =>
+        ifCurrent((slot) => {
+          this.collecting.abort();
+          this.session.send({ t: "kill", slot, mode });
+        }),
       credit: (bytes) => ifCurrent((slot) => this.session.send({ t: "credit", slot, bytes })),
     };
   }
@@ -189,7 +196,8 @@ export class ReuseProcess implements SlotUser {
       if (end.alive) await this.answered(current, end);
       else await this.died(current, end);
     } catch (error) {
-      endUnknown(current.stream, "lost", `what the step left could not be kept: ${(error as Error).message}`);
+      if (this.collecting.signal.aborted) endUnknown(current.stream, "canceled", "canceled while its files were kept");
+      else endUnknown(current.stream, "lost", `what the step left could not be kept: ${(error as Error).message}`);
       this.leave();
     }
     this.current = null;
@@ -207,7 +215,7 @@ export class ReuseProcess implements SlotUser {
 
   private async answered({ task, stream }: ReuseAttempt, end: EndMessage): Promise<void> {
     const { output, told, isDirty } = readAnswer(end.answer ?? "", task.limits.outputMax);
-    if (isDirty) await keepArtifacts(task, this.slot, stream, this.keep);
+    if (isDirty) await keepArtifacts(task, this.slot, stream, this.keep, this.collecting.signal);
     // A failed attempt is told from a good one by the code that a process of its own would have had.
     endAttempt(stream, { ...end, exitCode: output && "data" in output ? 0 : 1 }, output, told);
     if (isDirty || this.hasFiles) await this.clean();
@@ -216,7 +224,8 @@ export class ReuseProcess implements SlotUser {
   private async died({ task, stream }: ReuseAttempt, end: EndMessage): Promise<void> {
     const { output, told } = readResult(task, this.slot, end);
     if (end.reason === "spawn_failed" && this.served > 1) return endUnknown(stream, "lost", end.message ?? VANISHED);
-    if (end.reason !== "spawn_failed" && end.reason !== "lost") await keepArtifacts(task, this.slot, stream, this.keep);
+    if (end.reason !== "spawn_failed" && end.reason !== "lost")
+      await keepArtifacts(task, this.slot, stream, this.keep, this.collecting.signal);
     endAttempt(stream, end, output, told);
   }
 
@@ -245,7 +254,9 @@ interface Answer {
 /** What a reused process says of its attempt. It is the step's own process: nothing in it is taken on trust. */
 function readAnswer(text: string, outputMax: number): Answer {
   try {
-    const { ok, data, error, dirty } = JSON.parse(text) as Record<string, unknown>;
+    // Only long numbers can fail to survive; looking closer at every answer would cost more than most steps do.
+    const answer: unknown = /\d{16}/.test(text) ? parseJsonStrictly(text, DEEPEST, "the output") : JSON.parse(text);
+    const { ok, data, error, dirty } = answer as Record<string, unknown>;
     const isDirty = dirty !== false;
     if (ok !== true) return { output: null, told: checkStepError(error), isDirty };
     if (data === null || data === undefined) return { output: { data: {} }, told: null, isDirty };
@@ -256,8 +267,9 @@ function readAnswer(text: string, outputMax: number): Answer {
     }
     return { output: { data: data as { [key: string]: unknown } }, told: null, isDirty };
   } catch (error) {
+    const message = isMaiaError(error) ? error.message : `the process gave no answer: ${(error as Error).message}`;
     return {
-      output: { invalid: `the process gave no answer: ${(error as Error).message}` },
+      output: { invalid: message },
       told: null,
       isDirty: true,
     };

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { levelsHere, Workshop } from "./kit.js";
+import { levelsHere, until, Workshop } from "./kit.js";
 
 const levels = await levelsHere();
 
@@ -18,8 +18,13 @@ const REFUSED: Record<string, readonly [script: string, reason: RegExp]> = {
   "/proc/self/environ": ["register /proc/self/environ a.txt", /outside/],
   "a link to a file outside": ['ln -s /etc/hosts "$MAIA_ARTIFACTS_DIR/a.txt"', /symbolic link/],
   "a link to a file inside": ['ln -s "$PWD/good.txt" "$MAIA_ARTIFACTS_DIR/a.txt"', /symbolic link/],
-  "a file below a linked folder": ['ln -s /etc linked; register "$PWD/linked/hosts" a.txt', /outside|not exist/],
+  "a file below a linked folder": ['ln -s /etc linked; register "$PWD/linked/hosts" a.txt', /behind a link|not exist/],
   "a linked folder": ['ln -s /etc "$MAIA_ARTIFACTS_DIR/etc"', /symbolic link/],
+  "what lies behind its folder, replaced by a link": [
+    'rmdir "$MAIA_ARTIFACTS_DIR"; ln -s /etc "$MAIA_ARTIFACTS_DIR"',
+    /artifacts" lies behind a link/,
+  ],
+  "a device": ['ln -s /dev dev; register "$PWD/dev/null" a', /behind a link/],
   "a hard link": ['ln good.txt "$MAIA_ARTIFACTS_DIR/a.txt"', /more than one name/],
   "a pipe": ['mkfifo "$MAIA_ARTIFACTS_DIR/a.txt"', /no regular file/],
   "a socket": [
@@ -35,7 +40,7 @@ const REFUSED: Record<string, readonly [script: string, reason: RegExp]> = {
   "an absolute name": ['register "$PWD/good.txt" /a.txt', /absolute name/],
   "a file that it may not read": [
     'echo x > "$MAIA_ARTIFACTS_DIR/a.txt"; mkdir -p d; register "$PWD/d/../good.txt/x" b',
-    /not exist|leads/,
+    /not exist|outside/,
   ],
 };
 
@@ -89,6 +94,50 @@ describe.each(levels)("artifacts at the level %s", (level) => {
 });
 
 describe("artifacts", () => {
+  it("are capped in their size together (B089)", async () => {
+    await using workshop = await Workshop.open();
+    const script = 'cd "$MAIA_ARTIFACTS_DIR"; for i in 1 2 3; do head -c 400 /dev/zero > $i; done';
+    const run = await workshop.run(workshop.task("shell", script, { limits: { artifactMax: 1_000 } }));
+    expect(run.artifacts).toHaveLength(2);
+    expect(run.lines("system")).toEqual([expect.stringMatching(/larger than 1000 bytes in all/)]);
+  });
+
+  it("are not looked for without end in folders, and the loop goes on meanwhile (G29)", async () => {
+    await using workshop = await Workshop.open();
+    const script = `cd "$MAIA_ARTIFACTS_DIR"; python3 -c "import os
+for i in range(25000): os.mkdir('d%d' % i)"`;
+    const task = workshop.task("shell", script, { limits: { artifactsMax: 10 } });
+    let turns = 0;
+    const turning = setInterval(() => {
+      turns += 1;
+    }, 1);
+    const run = await workshop.run(task);
+    clearInterval(turning);
+    expect(run.lines("system")).toEqual(["not kept: more files than are looked at"]);
+    expect(turns).toBeGreaterThan(20);
+  });
+
+  it("are not waited for once their attempt is canceled (G16)", async () => {
+    let calls = 0;
+    const gate = Promise.withResolvers<void>();
+    await using workshop = await Workshop.open("auto", {
+      keep: async (bytes) => {
+        calls += 1;
+        await gate.promise;
+        for await (const _ of bytes());
+        return { sha256: "0".repeat(64), sizeBytes: 1 };
+      },
+    });
+    const task = workshop.task("shell", 'cd "$MAIA_ARTIFACTS_DIR"; for i in 1 2 3; do echo x > $i; done; echo done');
+    const outcome = workshop.run(task);
+    await until(() => calls === 1);
+    await workshop.executor.cancel(task.attemptId, "stop");
+    gate.resolve();
+    const run = await outcome;
+    expect(run.exit).toMatchObject({ reason: "canceled" });
+    expect([run.artifacts, calls]).toEqual([[], 1]);
+  });
+
   it("are capped in number and size, with a record (B089)", async () => {
     await using workshop = await Workshop.open();
     const script = 'cd "$MAIA_ARTIFACTS_DIR"; seq 1 3000 | xargs touch; head -c 2000 /dev/zero > big';

@@ -62,6 +62,12 @@ describe.each(levels)("a reused process at the level %s", (level) => {
     }
   });
 
+  it("does not change a number that it cannot keep, but refuses it", async () => {
+    const script = "def main(ctx):\n  return {'x': 12345678901234567890, 'text': '12345678901234567890'}";
+    const { exit } = await workshop.run(workshop.task("python", script, nextKey()));
+    expect(exit).toMatchObject({ error: { code: "OUTPUT_INVALID", message: expect.stringContaining("exactly") } });
+  });
+
   it("belongs to its key alone", async () => {
     const [one, two] = [nextKey(), nextKey()];
     const first = await workshop.run(workshop.task("node", COUNTING, one));

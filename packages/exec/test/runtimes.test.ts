@@ -92,13 +92,31 @@ describe.each(levels)("a step at the level %s", (level) => {
     ["python", "def main(ctx):\n  return {'x': object()}"],
     ["shell", 'echo "[1]" > "$MAIA_OUTPUT_PATH"'],
     ["shell", 'echo "{" > "$MAIA_OUTPUT_PATH"'],
+    ["python", "def main(ctx):\n  return {'x': 12345678901234567890}"],
+    ["shell", `printf '{"a":9007199254740993}' > "$MAIA_OUTPUT_PATH"`],
+    ["shell", `printf '{"a":1e400}' > "$MAIA_OUTPUT_PATH"`],
+    ["shell", `printf '{"a":1,"a":2}' > "$MAIA_OUTPUT_PATH"`],
+    ["shell", `printf '{"a":"\\377"}' > "$MAIA_OUTPUT_PATH"`],
     ["shell", 'ln -s /etc/hosts "$MAIA_OUTPUT_PATH"'],
     ["shell", 'mkfifo "$MAIA_OUTPUT_PATH"'],
     ["shell", 'head -c 600000 /dev/zero > "$MAIA_OUTPUT_PATH"'],
-  ] as const)("whose output is no object in %s fails with OUTPUT_INVALID: %s", async (runtime, script) => {
-    const { output, exit } = pick(await workshop.run(workshop.task(runtime, script)));
-    expect(output).toBeNull();
-    expect(exit).toMatchObject({ reason: "exited", error: { code: "OUTPUT_INVALID" } });
+  ] as const)(
+    "whose output is no object, or cannot be kept as it is, in %s fails with OUTPUT_INVALID: %s",
+    async (runtime, script) => {
+      const { output, exit } = pick(await workshop.run(workshop.task(runtime, script)));
+      expect(output).toBeNull();
+      expect(exit).toMatchObject({ reason: "exited", error: { code: "OUTPUT_INVALID" } });
+    },
+  );
+
+  it("that aborts is known by the signal's usual name", async () => {
+    const run = await workshop.run(workshop.task("shell", "kill -ABRT $$"));
+    expect(run.exit).toMatchObject({ exitCode: null, signal: "SIGABRT" });
+  });
+
+  it("that speaks of memory is not taken at its word: what is printed decides nothing", async () => {
+    const words = "echo 'MemoryError: no' >&2; echo 'FATAL ERROR: JavaScript heap out of memory' >&2; exit 1";
+    expect((await workshop.run(workshop.task("shell", words))).exit).toMatchObject({ exitCode: 1, reason: "exited" });
   });
 
   it.each([

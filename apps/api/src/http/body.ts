@@ -1,6 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { MaiaError } from "@maia/domain";
-import { parseJsonStrictly } from "./json-text.js";
+import { MaiaError, parseJsonStrictly } from "@maia/domain";
 import { HttpProblem } from "./problems.js";
 
 /** Limits of a JSON body. */

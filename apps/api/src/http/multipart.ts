@@ -1,10 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { invalid, MaiaError } from "@maia/domain";
+import { invalid, MaiaError, parseJsonStrictly } from "@maia/domain";
 import busboy from "busboy";
 import { decodeUtf8 } from "./body.js";
-import { parseJsonStrictly } from "./json-text.js";
 import { HttpProblem } from "./problems.js";
 import { steadily } from "./steadily.js";
 

@@ -1,18 +1,20 @@
-import { type Dir, opendirSync } from "node:fs";
 import { basename } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { TaskLimits } from "@maia/runner-protocol";
 import { nameProblem } from "../names.js";
 import type { KeepBytes } from "../options.js";
 import type { SlotView } from "../slot-view.js";
-import { NotTaken, openGuarded } from "./guard.js";
+import { NotTaken, openGuarded, openGuardedFolder } from "./guard.js";
 import { isMime, mimeOf } from "./mime.js";
 
 const DEEPEST = 32;
 const REGISTERED_MAX_BYTES = 8 * 1024 * 1024;
 /** Names in one message; an attempt that leaves a million files gets no million lines. */
 const MOST_REFUSALS = 100;
-/** Files that are looked at beyond those that may be kept. */
+/** Files and folders that are looked at beyond those that may be kept. */
 const MOST_LOOKS = 10_000;
+/** Looks after which everybody else has a turn. */
+const LOOKS_PER_TURN = 50;
 
 /** A file that the step wants kept. */
 interface Candidate {
@@ -20,6 +22,10 @@ interface Candidate {
   readonly name: string;
   readonly mime: string | undefined;
 }
+
+/** A folder is a look like any other, so that a million empty ones end as well. */
+const A_FOLDER = "folder";
+type Look = Candidate | typeof A_FOLDER;
 
 export interface CollectedArtifact {
   readonly name: string;
@@ -36,33 +42,52 @@ export interface CollectRequest {
   readonly keep: KeepBytes;
   /** Told why a file was not kept. */
   readonly refuse: (line: string) => void;
+  /** Ends the collection: whoever canceled the attempt does not wait for its files. */
+  readonly signal: AbortSignal;
 }
 
-/** Keeps what an ended step registered and what lies in its artifacts folder. Refused files do not fail the step. */
+/**
+ * Keeps what an ended step registered and what lies in its artifacts folder, up to a number and a size in all. Refused
+ * files do not fail the step.
+ */
 export async function* collectArtifacts(request: CollectRequest): AsyncGenerator<CollectedArtifact> {
-  const { limits, host, keep } = request;
+  const { limits, host, keep, signal } = request;
   const refuse = limitedRefusals(request.refuse);
   const names = new Set<string>();
   let looks = 0;
-  for (const { path, name, mime } of candidates(request, refuse)) {
-    if (names.has(name)) continue;
-    if (++looks > limits.artifactsMax + MOST_LOOKS) {
+  let room = limits.artifactMax;
+  for (const candidate of candidates(request, refuse)) {
+    if (++looks % LOOKS_PER_TURN === 0) await nextTurn();
+    signal.throwIfAborted();
+    if (looks > limits.artifactsMax + MOST_LOOKS) {
       request.refuse("not kept: more files than are looked at");
       return;
     }
+    if (candidate === A_FOLDER || names.has(candidate.name)) continue;
     if (names.size >= limits.artifactsMax) {
       request.refuse(`not kept: more than ${limits.artifactsMax} artifacts`);
       return;
     }
+    const { path, name, mime } = candidate;
     try {
       using file = openGuarded(path, host.work, limits.artifactMax);
-      const { sha256, sizeBytes } = await keep(() => file.bytes());
+      if (file.sizeBytes > room)
+        throw new NotTaken(`would make the attempt's artifacts larger than ${limits.artifactMax} bytes in all`);
+      const { sha256, sizeBytes } = await keep(() => unless(signal, file.bytes()));
       names.add(name);
+      room -= sizeBytes;
       yield { name, sha256, sizeBytes, mime: isMime(mime) ? mime : mimeOf(name) };
     } catch (error) {
       if (!(error instanceof NotTaken)) throw error;
       refuse(`not kept: the file ${JSON.stringify(name)} ${error.message}`);
     }
+  }
+}
+
+async function* unless(signal: AbortSignal, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const part of bytes) {
+    signal.throwIfAborted();
+    yield part;
   }
 }
 
@@ -75,15 +100,16 @@ function limitedRefusals(refuse: (line: string) => void): (line: string) => void
   };
 }
 
-function* candidates(request: CollectRequest, refuse: (line: string) => void): Generator<Candidate> {
+function* candidates(request: CollectRequest, refuse: (line: string) => void): Generator<Look> {
   for (const candidate of [...registered(request, refuse)]) {
     const problem = nameProblem(candidate.name);
     if (problem) refuse(`not kept: the file ${JSON.stringify(candidate.name)} ${problem}`);
     else yield candidate;
   }
-  for (const candidate of lyingIn(request.host.artifacts, "", 0, refuse)) {
-    const problem = nameProblem(candidate.name);
-    if (problem) refuse(`not kept: the file ${JSON.stringify(candidate.name)} ${problem}`);
+  const { artifacts, work } = request.host;
+  for (const candidate of lyingIn(artifacts, work, "", 0, refuse)) {
+    const problem = candidate === A_FOLDER ? null : nameProblem(candidate.name);
+    if (candidate !== A_FOLDER && problem) refuse(`not kept: the file ${JSON.stringify(candidate.name)} ${problem}`);
     else yield candidate;
   }
 }
@@ -123,25 +149,34 @@ function parseEntry(line: string): { path: string; name: string | undefined; mim
   }
 }
 
-function* lyingIn(folder: string, prefix: string, depth: number, refuse: (line: string) => void): Generator<Candidate> {
-  const entries = openFolder(folder);
-  if (!entries) return;
-  try {
-    for (let entry = entries.readSync(); entry !== null; entry = entries.readSync()) {
-      const name = prefix + entry.name;
-      if (!entry.isDirectory()) yield { path: `${folder}/${entry.name}`, name, mime: undefined };
-      else if (depth < DEEPEST) yield* lyingIn(`${folder}/${entry.name}`, `${name}/`, depth + 1, refuse);
+function* lyingIn(
+  folder: string,
+  work: string,
+  prefix: string,
+  depth: number,
+  refuse: (line: string) => void,
+): Generator<Look> {
+  using opened = openFolder(folder, work, refuse);
+  if (!opened) return;
+  for (let entry = opened.dir.readSync(); entry !== null; entry = opened.dir.readSync()) {
+    const name = prefix + entry.name;
+    const path = `${folder}/${entry.name}`;
+    if (!entry.isDirectory()) yield { path, name, mime: undefined };
+    else {
+      yield A_FOLDER;
+      if (depth < DEEPEST) yield* lyingIn(path, work, `${name}/`, depth + 1, refuse);
       else refuse(`not kept: the folder ${JSON.stringify(name)} lies too deep`);
     }
-  } finally {
-    entries.closeSync();
   }
 }
 
-function openFolder(folder: string): Dir | null {
+function openFolder(folder: string, work: string, refuse: (line: string) => void) {
   try {
-    return opendirSync(folder);
-  } catch {
+    return openGuardedFolder(folder, work);
+  } catch (error) {
+    if (!(error instanceof NotTaken)) return null;
+    if (error.message !== "does not exist")
+      refuse(`not kept: the folder ${JSON.stringify(basename(folder))} ${error.message}`);
     return null;
   }
 }

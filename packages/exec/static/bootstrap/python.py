@@ -68,7 +68,7 @@ def run_once(task):
         code = 1
     except BaseException as error:
         show(error)
-        tell_error(task, {"message": describe(error)})
+        tell_error(task, told(error))
         code = 1
     leave(code)
 
@@ -107,6 +107,11 @@ def show(error):
 def tell_error(task, error):
     with open(task["errorPath"], "w", encoding="utf-8") as file:
         json.dump(error, file)
+
+
+def told(error):
+    code = {"code": "OUT_OF_MEMORY"} if isinstance(error, MemoryError) else {}
+    return {**code, "message": describe(error)}
 
 
 def describe(error):
@@ -310,7 +315,7 @@ def answer(task):
         leave(exit_code(stop))
     except BaseException as error:
         show(error)
-        return {"ok": False, "error": {"message": describe(error)}}
+        return {"ok": False, "error": told(error)}
 
 
 def has_left_files(task):

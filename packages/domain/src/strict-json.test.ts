@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
-import { isMaiaError } from "@maia/domain";
 import fc from "fast-check";
-import { parseJsonStrictly } from "./json-text.js";
+import { isMaiaError } from "./errors.js";
+import { parseJsonStrictly } from "./strict-json.js";
 
 function refusal(text: string, depthMax = 64): { code: string; pointers: string[] } | null {
   try {

@@ -1,4 +1,5 @@
-import { type InputIssue, invalid, isForbiddenKey, MaiaError } from "@maia/domain";
+import { type InputIssue, invalid, MaiaError } from "./errors.js";
+import { isForbiddenKey } from "./names.js";
 
 /** Most issues that one answer lists. */
 const ISSUES_MAX = 20;
@@ -8,22 +9,22 @@ const ISSUES_MAX = 20;
  * appear twice, keys that mean something to JavaScript, numbers that do not survive, and strings that are no Unicode.
  * @throws {MaiaError} BAD_JSON, TOO_DEEP, or INVALID with a pointer to each culprit.
  */
-export function parseJsonStrictly(text: string, depthMax: number): unknown {
-  const scan = new Scan(text, depthMax);
+export function parseJsonStrictly(text: string, depthMax: number, subject = "The body"): unknown {
+  const scan = new Scan(text, depthMax, subject);
   scan.run();
-  const value = parse(text);
+  const value = parse(text, subject);
   if (scan.duplicates.length > 0) throw invalid(scan.duplicates, "BAD_JSON");
   if (scan.issues.length > 0) throw invalid(scan.issues);
   return value;
 }
 
-function parse(text: string): unknown {
-  if (text.trim() === "") throw new MaiaError("BAD_JSON", "The body is empty, but must be JSON");
+function parse(text: string, subject: string): unknown {
+  if (text.trim() === "") throw new MaiaError("BAD_JSON", `${subject} is empty, but must be JSON`);
   try {
     return JSON.parse(text);
   } catch (error) {
     const at = /position (\d+)/.exec((error as Error).message)?.[1];
-    throw new MaiaError("BAD_JSON", `The body is no JSON${at ? `: unexpected text at position ${at}` : ""}`);
+    throw new MaiaError("BAD_JSON", `${subject} is no JSON${at ? `: unexpected text at position ${at}` : ""}`);
   }
 }
 
@@ -47,6 +48,7 @@ class Scan {
   constructor(
     private readonly text: string,
     private readonly depthMax: number,
+    private readonly subject: string,
   ) {
     this.hasHalves = SURROGATE.test(text);
   }
@@ -80,7 +82,7 @@ class Scan {
   private open(level: Level, at: number): number {
     this.levels.push(level);
     if (this.levels.length > this.depthMax) {
-      throw new MaiaError("TOO_DEEP", `The body is nested deeper than ${this.depthMax} levels`);
+      throw new MaiaError("TOO_DEEP", `${this.subject} is nested deeper than ${this.depthMax} levels`);
     }
     return at + 1;
   }
