@@ -18,5 +18,8 @@ export * from "./reader.js";
 export * from "./retry.js";
 export * from "./run.js";
 export * from "./run-step.js";
+export * from "./schedule.js";
+export * from "./schedule-instants.js";
+export * from "./schedule-spec.js";
 export * from "./time.js";
 export * from "./workflow-snapshot.js";
