@@ -151,10 +151,10 @@ export async function lastAccountedAt(sql: Sql, scheduleId: string): Promise<Dat
   return fromDbTime((await sql.get<{ lastDueAt: string }>(text, scheduleId))?.lastDueAt ?? null);
 }
 
-/** Forgets what became of instants before a moment. */
+/** Forgets what was noted before a moment, about instants before it. */
 export async function trimTicks({ sql }: Tx, scheduleId: string, before: Date): Promise<void> {
-  const text = `DELETE FROM "ScheduleTick" WHERE "scheduleId" = ? AND "dueAt" < ?`;
-  await sql.run(text, scheduleId, toDbTime(before));
+  const text = `DELETE FROM "ScheduleTick" WHERE "scheduleId" = ? AND "dueAt" < ? AND "accountedAt" < ?`;
+  await sql.run(text, scheduleId, toDbTime(before), toDbTime(before));
 }
 
 /** How many of a schedule's newest jobs are looked at for one that has not ended: they end in about the order in which they began. */

@@ -23,3 +23,4 @@ export * from "./schedule-instants.js";
 export * from "./schedule-spec.js";
 export * from "./time.js";
 export * from "./workflow-snapshot.js";
+export { wallTime } from "./zone.js";

@@ -37,3 +37,12 @@ export function firstShown(timezone: string, shown: number): number {
   }
   return high;
 }
+
+/** What the clocks of a zone show at a moment, with their distance to UTC: `2026-03-29T03:00:00+02:00`. */
+export function wallTime(timezone: string, at: Date): string {
+  const ahead = offsetMs(timezone, at.getTime());
+  const shown = new Date(at.getTime() + ahead).toISOString().slice(0, 19);
+  const minutes = Math.abs(Math.trunc(ahead / MINUTE));
+  const two = (value: number) => String(value).padStart(2, "0");
+  return `${shown}${ahead < 0 ? "-" : "+"}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`;
+}

@@ -1,12 +1,11 @@
 import type { ScheduleRow, ScheduleValues } from "@maia/db";
 import { firstInstant, type Timing } from "@maia/domain";
-import type { Resolved } from "./resolve.js";
 import type { ScheduleRequest } from "./schedule-request.js";
 
 /** What a schedule is stored as, from a request whose job could be made now. */
 export function scheduleValues(
   { name, job, rules }: ScheduleRequest,
-  { environmentId, runnerId }: Resolved,
+  { environmentId, runnerId }: Pick<ScheduleValues, "environmentId" | "runnerId">,
   when: Pick<ScheduleValues, "anchorAt" | "nextRunAt">,
 ): ScheduleValues {
   return {
