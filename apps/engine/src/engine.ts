@@ -331,7 +331,7 @@ export class Engine implements AsyncDisposable {
       await this.#drained();
     }
     this.#stopped.abort();
-    await this.#ticker.stop();
+    await Promise.all([this.#ticker.stop(), this.#schedules.stop()]);
     await this.deps.executor[Symbol.asyncDispose]();
     // Whoever waits for it to run out instead loses some seconds and nothing else.
     await this.#lease.end().catch((error: unknown) => this.deps.logger.warn("the lease could not be ended", { error }));
