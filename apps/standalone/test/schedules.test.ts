@@ -15,19 +15,19 @@ interface Tick {
   jobId: string | null;
 }
 
-/** All ticks of a schedule, the oldest first. */
-async function ticksOf(client: Client, id: string): Promise<Tick[]> {
-  const ticks: Tick[] = [];
+/** Everything of a list, the oldest first. */
+async function all<T>(client: Client, route: string): Promise<T[]> {
+  const items: T[] = [];
   for (let cursor: string | null = ""; cursor !== null; ) {
     const query: string = cursor ? `&cursor=${cursor}` : "";
-    const page: { items: Tick[]; nextCursor: string | null } = await client.get(
-      `/v1/schedules/${id}/ticks?limit=100${query}`,
-    );
-    ticks.push(...page.items);
+    const page: { items: T[]; nextCursor: string | null } = await client.get(`${route}limit=100${query}`);
+    items.push(...page.items);
     cursor = page.nextCursor;
   }
-  return ticks.reverse();
+  return items.reverse();
 }
+
+const ticksOf = (client: Client, id: string) => all<Tick>(client, `/v1/schedules/${id}/ticks?`);
 
 async function createSchedule(client: Client, body: object): Promise<string> {
   const answer = await client.call<{ id: string }>("POST", "/v1/schedules", { workflow: "echo", ...body });
@@ -84,10 +84,9 @@ describe("schedules", () => {
     const due = ticks.map(({ dueAt }) => Date.parse(dueAt));
     expect(due).toEqual(due.map((_, index) => due[0]! + index * 1_000));
     const fired = ticks.filter(({ outcome }) => outcome === "fired").map(({ jobId }) => jobId);
-    expect(ticks.slice(0, -2).every(({ outcome }) => outcome === "fired")).toBe(true); // disabling may miss the last
-    const jobs: { id: string }[] = (
-      await client.get<{ items: { id: string }[] }>(`/v1/jobs?scheduleId=${id}&limit=100`)
-    ).items;
+    // What came due while it was being disabled is missed.
+    expect(ticks.map(({ outcome }) => outcome).join(" ")).toMatch(/^fired( fired)*( missed)*$/);
+    const jobs = await all<{ id: string }>(client, `/v1/jobs?scheduleId=${id}&`);
     expect(jobs.map((job) => job.id).sort()).toEqual([...fired].sort());
     for (const job of jobs) expect((await client.finished(job.id)).status).toBe("SUCCEEDED");
   }, 180_000);
