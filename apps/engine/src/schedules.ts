@@ -52,26 +52,30 @@ export class Schedules {
     this.#looking = null;
   }
 
-  /** Serves each schedule that is due once, and says when to look again. */
+  /** Serves each schedule that is due once, or says when to look again. */
   async #round(): Promise<void> {
     const { intake, clock, wakeAt } = this.deps;
-    const { sql } = intake.db;
-    let stuck = false;
-    for (let after: DueCursor | null = null; !this.#stopped; ) {
-      const due: ScheduleRow[] = await dueSchedules(sql, clock(), after, PAGE);
-      for (const schedule of due) {
-        if (this.#stopped) return;
-        if (!(await this.#serve(schedule))) stuck = true;
-      }
-      after = due.at(-1) ?? null;
-      if (due.length < PAGE) break;
-    }
-    const next = await nextDueAt(sql);
+    const next = await nextDueAt(intake.db.sql);
     if (next === null) return;
     const waitMs = next.getTime() - clock().getTime();
     if (waitMs > 0) wakeAt(Math.min(waitMs, LOOK_MS));
-    else if (stuck) wakeAt(RETRY_MS);
-    else this.#wanted = true;
+    else if (await this.#serveAll()) this.#wanted = true;
+    else wakeAt(RETRY_MS);
+  }
+
+  /** False: some of them have to be tried again. */
+  async #serveAll(): Promise<boolean> {
+    const { intake, clock } = this.deps;
+    let allServed = true;
+    for (let after: DueCursor | null = null; ; ) {
+      const due: ScheduleRow[] = await dueSchedules(intake.db.sql, clock(), after, PAGE);
+      for (const schedule of due) {
+        if (this.#stopped) return false;
+        if (!(await this.#serve(schedule))) allServed = false;
+      }
+      after = due.at(-1) ?? null;
+      if (due.length < PAGE) return allServed;
+    }
   }
 
   /** One schedule that cannot be served holds up no other. False: it has to be tried again. */
