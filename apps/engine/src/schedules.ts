@@ -69,12 +69,10 @@ export class Schedules {
     let allServed = true;
     for (let after: DueCursor | null = null; ; ) {
       const due: ScheduleRow[] = await dueSchedules(intake.db.sql, clock(), after, PAGE);
-      for (const schedule of due) {
-        if (this.#stopped) return false;
-        if (!(await this.#serve(schedule))) allServed = false;
-      }
+      const served = await Promise.all(due.map((schedule) => this.#serve(schedule))); // they share a commit
+      if (!served.every(Boolean)) allServed = false;
       after = due.at(-1) ?? null;
-      if (due.length < PAGE) return allServed;
+      if (due.length < PAGE || this.#stopped) return allServed;
     }
   }
 
