@@ -25,7 +25,7 @@ import {
 import { audited } from "./audited.js";
 import { etagOf, requireMatch, type Wanted } from "./http/precondition.js";
 import type { Call } from "./http/route.js";
-import { makeOnce, type Once } from "./idempotency.js";
+import { madeBefore, makeOnce, type Once } from "./idempotency.js";
 import { intakeContext } from "./job-intake.js";
 import { found } from "./lookup.js";
 import { asRequest } from "./present/schedule.js";
@@ -47,6 +47,8 @@ function who({ caller }: Call) {
 /** Makes a schedule whose job could be made right now. @throws {MaiaError} as `POST /v1/jobs` does */
 export async function makeSchedule(call: Call): Promise<Once<string>> {
   const { context, body, now, caller } = call;
+  const before = await madeBefore(call);
+  if (before !== null) return { location: before, made: null };
   const request = parseScheduleRequest(body, now);
   const { target } = await prepareJob(intakeContext(context), request.job, [], who(call));
   return makeOnce(call, async (tx) => {
@@ -120,8 +122,10 @@ export async function removeSchedule(call: Call, id: string, wanted: Wanted): Pr
 export async function triggerSchedule(call: Call, id: string): Promise<Once<string>> {
   const { context, caller, now } = call;
   const schedule = await scheduleOf(call, id);
+  const before = await madeBefore(call);
+  if (before !== null) return { location: before, made: null };
   const job = await prepareJob(intakeContext(context), scheduledJob(schedule), [], who(call));
-  return makeOnce({ ...call, body: null }, async (tx) => {
+  return makeOnce(call, async (tx) => {
     const jobId = newId("job", now);
     await storeJob(tx, jobId, job, { trigger: "manual", requestedBy: caller.id, scheduleId: id }, now);
     await noteScheduleRun(tx, id, now);

@@ -117,6 +117,11 @@ describe("a schedule", () => {
       await api.post("/v1/schedules", hourly, options),
     ];
     expect([again.json.id, again.headers.get("idempotent-replayed")]).toEqual([first.json.id, "true"]);
+    await api.request("DELETE", "/v1/workflows/hello");
+    expect((await api.post("/v1/schedules", hourly, options)).json.id).toBe(first.json.id);
+    expect((await api.post("/v1/schedules", { ...hourly, name: "n" }, options)).json.code).toBe(
+      "IDEMPOTENCY_KEY_REUSED",
+    );
     await patch(first.json.id, { enabled: false });
     await api.request("DELETE", `/v1/schedules/${first.json.id}`);
     const rows = await api.db.sql.all<{ action: string }>(
