@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { findScheduleView } from "@maia/db";
 import { HOUR, MINUTE, planTicks } from "@maia/domain";
 import { accountFor } from "@maia/intake";
@@ -16,6 +16,7 @@ beforeEach(async () => {
 });
 
 afterEach(() => api[Symbol.asyncDispose]());
+afterAll(() => schemas[Symbol.asyncDispose]());
 
 const hourly = { workflow: "hello", kind: "cron", cron: "0 * * * *" };
 
