@@ -23,6 +23,9 @@ export const permissions = {
   "jobs.write": "operator",
   "runs.read": "viewer",
   "runs.write": "operator",
+  "schedules.read": "viewer",
+  "schedules.trigger": "operator",
+  "schedules.write": "editor",
   "events.read": "viewer",
   "keys.manage": "admin",
 } as const satisfies Record<string, Role | "anyone">;

@@ -138,6 +138,11 @@ describe("permissions", () => {
       "blobs.write",
       "jobs.write",
       "runs.write",
+      "schedules.write",
+    ]);
+    expect(["operator", "viewer"].map((role) => of(role as "viewer").includes("schedules.trigger"))).toEqual([
+      true,
+      false,
     ]);
     expect(of("admin")).toEqual(Object.keys(permissions));
     expect(isAllowed("admin", "no.such.permission" as Permission)).toBe(false);
@@ -155,7 +160,10 @@ describe("another project's objects", () => {
     const stranger = await api.keyOf("admin", [id]);
     const workflow = await aWorkflow(api, "mine");
     const run = await aRun(api, workflow);
+    const schedule = await api.post("/v1/schedules", { workflow: workflow.id, kind: "interval", intervalMs: 60_000 });
+    const { id: scheduleId } = schedule.json;
     const paths = [
+      `/v1/schedules/${scheduleId}`, `/v1/schedules/${scheduleId}/upcoming`, `/v1/schedules/${scheduleId}/ticks`,
       `/v1/workflows/${workflow.id}`, "/v1/workflows/mine", "/v1/workflows/mine?project=default", `/v1/workflows/${workflow.id}/versions`,
       `/v1/workflows/${workflow.id}/versions/1`, `/v1/jobs/${run.jobId}`, `/v1/jobs/${run.jobId}/why`, `/v1/runs/${run.id}`,
       `/v1/runs/${run.id}/logs`, `/v1/runs/${run.id}/events`, `/v1/runs/${run.id}/artifacts`, "/v1/projects/default", `/v1/projects/${workflow.projectId}`,
@@ -166,13 +174,15 @@ describe("another project's objects", () => {
       const theirs = await api.get(path, { key: stranger });
       expect([path, theirs.status, theirs.json.code]).toEqual([path, 404, "NOT_FOUND"]);
     }
-    for (const list of ["projects", "workflows", "jobs", "runs"]) {
+    for (const list of ["projects", "workflows", "jobs", "runs", "schedules"]) {
       const { items } = (await api.get(`/v1/${list}`, { key: stranger })).json;
       expect(items.filter((item: { id: string; projectId?: string }) => (item.projectId ?? item.id) !== id)).toEqual(
         [],
       );
     }
     expect((await api.request("DELETE", `/v1/workflows/${workflow.id}`, { key: stranger })).status).toBe(404);
+    expect((await api.request("DELETE", `/v1/schedules/${scheduleId}`, { key: stranger })).status).toBe(404);
+    expect((await api.post(`/v1/schedules/${scheduleId}/trigger`, {}, { key: stranger })).status).toBe(404);
   });
 
   it("are out of a key's reach when it makes keys (B116)", async () => {

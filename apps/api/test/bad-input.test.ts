@@ -3,6 +3,7 @@ import { readConfig } from "../src/config.js";
 import { jobRows } from "./bad-input/jobs.js";
 import { jsonRows } from "./bad-input/json.js";
 import type { Scene, Seen } from "./bad-input/row.js";
+import { scheduleRows } from "./bad-input/schedules.js";
 import { transportRows } from "./bad-input/transport.js";
 import { workflowRows } from "./bad-input/workflows.js";
 import { openTestApi } from "./support.js";
@@ -29,7 +30,7 @@ function expectProblem({ status, text }: Seen): void {
 }
 
 describe("bad input", () => {
-  const rows = [...transportRows, ...jsonRows, ...workflowRows, ...jobRows];
+  const rows = [...transportRows, ...jsonRows, ...workflowRows, ...jobRows, ...scheduleRows];
 
   it.each(rows.map((row) => [row.id, row.what, row] as const))(
     "%s: refuses %s, and serves the next one",

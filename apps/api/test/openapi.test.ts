@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { insertTick } from "@maia/db";
 import { newId, sha256Hex } from "@maia/domain";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
@@ -62,6 +63,10 @@ async function oneOfEach(api: TestApi): Promise<Record<string, string>> {
     await models.artifact.create({ data: { ...blob, ...about, id: artifact, name: "report.txt", system: false } });
   });
   await endRun(api, run);
+  const schedule = await aSchedule(api);
+  const dueAt = api.now;
+  const missed = { scheduleId: schedule, dueAt, lastDueAt: dueAt, count: 1, outcome: "missed" } as const;
+  await api.db.write((tx) => insertTick(tx, missed, api.now));
   const key = (await api.post("/v1/api-keys", { name: "k", role: "viewer" })).json.id;
   return {
     job: run.jobId,
@@ -70,9 +75,15 @@ async function oneOfEach(api: TestApi): Promise<Record<string, string>> {
     artifact,
     file,
     key,
+    schedule,
     sha256: sha256Hex("new"),
     project: "default",
   };
+}
+
+async function aSchedule(api: TestApi): Promise<string> {
+  const { json } = await api.post("/v1/schedules", { workflow: "hello", kind: "interval", intervalMs: 60_000 });
+  return json.id;
 }
 
 /** In a test an answer may have nothing that the document does not name. */
@@ -107,6 +118,7 @@ function addressOf(path: string): string {
     files: "file",
     "api-keys": "key",
     projects: "project",
+    schedules: "schedule",
   };
   return path.replace(/\{(\w+)\}/g, (_, name: string) => place[name] ?? ids[ofKind[kind]!]!);
 }
@@ -118,7 +130,9 @@ async function ask(path: string, method: string, operation: Operation): Promise<
   if (operation.operationId === "putBlob") return api.request("PUT", addressOf(path), { body: "new" });
   if (operation.operationId === "putWorkflow")
     return api.put(addressOf(path).replace("hello", String(body?.name)), body);
-  if (operation.operationId === "createJob") return api.post(path, { ...body, workflow: "hello" });
+  if (operation.operationId === "createJob" || operation.operationId === "createSchedule")
+    return api.post(path, { ...body, workflow: "hello" });
+  if (operation.operationId === "deleteSchedule") return api.request("DELETE", `/v1/schedules/${await aSchedule(api)}`);
   if (operation.operationId === "followRun") return api.get(`${addressOf(path)}?until=end`);
   const headers = { "Content-Type": "application/json" };
   return api.request(

@@ -6,6 +6,8 @@ import type { Connection } from "./config.js";
 import { CliError, type Problem } from "./errors.js";
 import { exitCodeOf, exitCodes } from "./exit-codes.js";
 
+type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+
 export type Query = Readonly<Record<string, string | number | undefined>>;
 
 const CONNECT_MS = 10_000;
@@ -64,6 +66,14 @@ export class ApiClient {
     return (await this.#json<T>("PUT", path, { json: body, searchParams: query })).body;
   }
 
+  async patch<T>(path: string, body: unknown): Promise<T> {
+    return (await this.#json<T>("PATCH", path, { json: body })).body;
+  }
+
+  async delete(path: string): Promise<void> {
+    await this.#send("DELETE", path, {});
+  }
+
   /** Whether the server has it. */
   async has(path: string): Promise<boolean> {
     const response = await this.#raw("HEAD", path, {});
@@ -118,7 +128,7 @@ export class ApiClient {
   }
 
   async #json<T>(
-    method: "GET" | "POST" | "PUT",
+    method: "GET" | "POST" | "PUT" | "PATCH",
     path: string,
     options: OptionsInit,
   ): Promise<{ body: T; headers: Response["headers"] }> {
@@ -131,13 +141,13 @@ export class ApiClient {
     }
   }
 
-  async #send(method: "GET" | "POST" | "PUT", path: string, options: OptionsInit): Promise<Response<string>> {
+  async #send(method: Method, path: string, options: OptionsInit): Promise<Response<string>> {
     const response = await this.#raw(method, path, options);
     if (response.statusCode >= 300) throw this.#refusal(response.statusCode, response.body);
     return response;
   }
 
-  async #raw(method: "GET" | "HEAD" | "POST" | "PUT", path: string, options: OptionsInit): Promise<Response<string>> {
+  async #raw(method: Method, path: string, options: OptionsInit): Promise<Response<string>> {
     const searchParams = withoutUndefined(options.searchParams as Query | undefined);
     try {
       return (await this.#got(this.#address(path), {

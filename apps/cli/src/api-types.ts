@@ -82,3 +82,36 @@ export interface Page<T> {
   readonly items: readonly T[];
   readonly nextCursor: string | null;
 }
+
+export interface Schedule {
+  readonly id: string;
+  readonly name: string | null;
+  readonly workflow: string;
+  readonly version: number | null;
+  readonly cron: string | null;
+  readonly intervalMs: number | null;
+  readonly timezone: string;
+  readonly misfire: string;
+  readonly catchUpLimit: number;
+  readonly overlap: string;
+  readonly enabled: boolean;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly nextRunAt: string | null;
+  readonly lastRunAt: string | null;
+  readonly lastTick: { readonly dueAt: string; readonly outcome: string; readonly jobId: string | null } | null;
+}
+
+export interface Tick {
+  readonly dueAt: string;
+  readonly lastDueAt: string;
+  readonly count: number;
+  readonly outcome: string;
+  readonly jobId: string | null;
+  readonly failure: Failure | null;
+}
+
+/** When a schedule comes due, in UTC and as its own clock shows it. */
+export interface Upcoming {
+  readonly timezone: string;
+  readonly items: readonly { readonly dueAt: string; readonly localTime: string }[];
+}

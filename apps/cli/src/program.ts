@@ -5,6 +5,8 @@ import type { ListFlags, LogsFlags } from "./commands/runs.js";
 import type { ApplyFlags } from "./commands/workflows.js";
 import type { CommonFlags, Context } from "./context.js";
 import type { ExitCode } from "./exit-codes.js";
+import { type Act, collect, limit, project } from "./flags.js";
+import { addScheduleCommands } from "./schedule-commands.js";
 import { ownVersion } from "./version.js";
 
 const EXAMPLES = `
@@ -31,9 +33,6 @@ const EXIT_CODES = `0    ok
 12   waited for too long; the run goes on
 130  interrupted`;
 
-/** Gives a command its action: flags, those of the whole program included, then its arguments. */
-type Act = <F extends CommonFlags>(command: Command, run: (flags: F, ...args: string[]) => Promise<ExitCode>) => void;
-
 /** The commands. Each loads what it needs when it is called, so that `maia --version` loads next to nothing. */
 export function buildProgram(context: Context, done: (exitCode: ExitCode) => void): Command {
   const program = new Command("maia")
@@ -56,6 +55,7 @@ export function buildProgram(context: Context, done: (exitCode: ExitCode) => voi
   addRunCommand(program, context, act);
   addRunsCommands(program, context, act);
   addArtifactCommands(program, context, act);
+  addScheduleCommands(program, context, act);
   addStatusCommands(program, context, act);
   addHelp(program, context);
   return program;
@@ -196,16 +196,4 @@ function addHelp(program: Command, { terminal }: Context): void {
       const found = path.reduce<Command | undefined>(find, program) ?? program;
       found.outputHelp();
     });
-}
-
-function project(): Option {
-  return new Option("--project <project>", "project, by name or id");
-}
-
-function limit(): Option {
-  return new Option("--limit <number>", "at most so many").default("25");
-}
-
-function collect(value: string, before: string[] = []): string[] {
-  return [...before, value];
 }

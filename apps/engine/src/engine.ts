@@ -1,6 +1,7 @@
 import { adoptRuns, cancelRequests, type Db, nextRetries, type OwnedRun, quarantineRun } from "@maia/db";
 import type { Clock } from "@maia/domain";
 import type { Executor } from "@maia/runner-protocol";
+import type { SchemaWorker } from "@maia/schema";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
 import { type Advanced, type Advancer, advanceRun, runWaitMs } from "./advance.js";
@@ -14,6 +15,7 @@ import { Lease, type Monotonic } from "./lease.js";
 import { pause } from "./pause.js";
 import { QueueWatch } from "./queue-watch.js";
 import { recoverRun } from "./recover.js";
+import { Schedules } from "./schedules.js";
 import { Slots } from "./slots.js";
 import { Snapshots } from "./snapshots.js";
 import { SteadyTimes } from "./steady-times.js";
@@ -27,6 +29,8 @@ export interface EngineDeps {
   readonly clock: Clock;
   readonly monotonic: Monotonic;
   readonly fetcher: InputFetcher;
+  /** Checks the params of the jobs that schedules make. */
+  readonly schemas: SchemaWorker;
   readonly executor: Executor;
   /** The runner that attempts are noted with. */
   readonly runnerId: string;
@@ -49,6 +53,7 @@ export class Engine implements AsyncDisposable {
   readonly #ticker: Ticker;
   readonly #carrier: Carrier;
   readonly #claimer: Claimer;
+  readonly #schedules: Schedules;
   readonly #runs = new Map<string, InHand>();
   /** Runs with ready steps and no slot for them, in the order in which they asked. */
   readonly #hungry = new Set<string>();
@@ -120,6 +125,12 @@ export class Engine implements AsyncDisposable {
         this.#follow({ run, version }, advanced);
       },
     });
+    this.#schedules = new Schedules({
+      intake: { db, schemas: deps.schemas, idempotencyTtlMs: constants.idempotencyTtlMs },
+      clock,
+      logger,
+      wakeAt: (ms) => this.#ticker.wakeAt(ms),
+    });
   }
 
   static async start(config: EngineConfig, deps: EngineDeps): Promise<Engine> {
@@ -134,8 +145,9 @@ export class Engine implements AsyncDisposable {
     return this.#lease.engineId;
   }
 
-  /** One round: cancels, retries that are due, steps that waited for a slot, then new jobs. */
+  /** One round: schedules beside it, cancels, retries that are due, steps that waited for a slot, then new jobs. */
   async #tick(): Promise<void> {
+    if (!this.#draining) this.#schedules.look();
     const due = new Set(await cancelRequests(this.deps.db, this.engineId));
     for (const runId of [...(await this.#dueRetries()), ...this.#lateRuns()]) due.add(runId);
     if (this.#ledgerId() === null) this.#waitForExecutor();
@@ -312,13 +324,14 @@ export class Engine implements AsyncDisposable {
   /** Stops: takes nothing new, lets own steps finish for a while, then ends them and the lease. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#draining = true;
-    await Promise.race([this.#ticker.stopTicks(), pause(this.config.drainMs, this.#stopped.signal)]);
+    const quiet = Promise.all([this.#ticker.stopTicks(), this.#schedules.stop()]);
+    await Promise.race([quiet, pause(this.config.drainMs, this.#stopped.signal)]);
     if (this.#carrier.isLocal && !(await this.#drained())) {
       this.#carrier.killAll();
       await this.#drained();
     }
     this.#stopped.abort();
-    await this.#ticker.stop();
+    await Promise.all([this.#ticker.stop(), this.#schedules.stop()]);
     await this.deps.executor[Symbol.asyncDispose]();
     // Whoever waits for it to run out instead loses some seconds and nothing else.
     await this.#lease.end().catch((error: unknown) => this.deps.logger.warn("the lease could not be ended", { error }));

@@ -3,6 +3,7 @@ import type { Db } from "@maia/db";
 import type { Clock } from "@maia/domain";
 import { openLocalExecutor } from "@maia/exec";
 import type { Executor } from "@maia/runner-protocol";
+import { openSchemaWorker, type SchemaWorker } from "@maia/schema";
 import type { Logger } from "@maia/service";
 import { type BlobStore, type DataDir, putPatiently } from "@maia/storage";
 import { LOCAL_LEDGER } from "./carrier.js";
@@ -33,8 +34,10 @@ const POOL_SIZE = 4;
 export async function start(config: EngineConfig, deps: StartDeps): Promise<RunningEngine> {
   const executor = config.runner ? await openRemote(config, deps) : await openLocal(config, deps);
   const hosted = await deps.db.sql.get<{ id: string }>(`SELECT "id" FROM "Runner" WHERE "name" = 'hosted'`);
+  const schemas = openSchemas(config);
   const engine = await Engine.start(config, {
     ...deps,
+    schemas,
     executor,
     fetcher: inputFetcher(config, deps.blobs),
     runnerId: hosted?.id ?? "",
@@ -50,8 +53,14 @@ export async function start(config: EngineConfig, deps: StartDeps): Promise<Runn
     [Symbol.asyncDispose]: async () => {
       await housekeeper[Symbol.asyncDispose]();
       await engine[Symbol.asyncDispose]();
+      await schemas[Symbol.asyncDispose]();
     },
   };
+}
+
+function openSchemas({ constants }: EngineConfig): SchemaWorker {
+  const { schemaValidateMs, schemaMaxBytes, schemaNodesMax } = constants;
+  return openSchemaWorker({ validateMs: schemaValidateMs, maxBytes: schemaMaxBytes, nodesMax: schemaNodesMax });
 }
 
 async function openLocal(

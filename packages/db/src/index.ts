@@ -24,6 +24,8 @@ export * from "./retention.js";
 export * from "./run-facts.js";
 export * from "./run-pages.js";
 export * from "./runs.js";
+export * from "./schedule-pages.js";
+export * from "./schedules.js";
 export * from "./system-artifacts.js";
 export * from "./time.js";
 export * from "./types.js";

@@ -34,7 +34,7 @@ export interface JobRequest {
   readonly labels: { readonly [name: string]: string };
 }
 
-const FIELDS = [
+export const jobFields = [
   "workflow",
   "project",
   "version",
@@ -55,22 +55,24 @@ const REF_MAX = 255;
 
 /** Reads the request for a job. @throws {MaiaError} INVALID with a pointer for each fault. */
 export function parseJobRequest(value: unknown): JobRequest {
-  return Reader.read(value, (root) => {
-    const field = root.object(FIELDS);
-    const version = field("version");
-    return {
-      workflow: field("workflow").string(refProblem),
-      project: readRef(field("project")) ?? "default",
-      version: version.isAbsent ? null : version.integer(1, 2 ** 31 - 1),
-      params: field("params").isAbsent ? {} : field("params").jsonObject(),
-      files: field("files").items(FILES_MAX).map(readFile),
-      urlFiles: field("urlFiles").items(URL_FILES_MAX).map(readUrlFile),
-      environment: readRef(field("environment")),
-      runner: readRef(field("runner")),
-      priority: field("priority").integer(-PRIORITY_MAX, PRIORITY_MAX, 0),
-      labels: readLabels(field("labels")),
-    };
-  });
+  return Reader.read(value, (root) => readJobRequest(root.object(jobFields)));
+}
+
+/** Reads a job's fields where they stand among others. */
+export function readJobRequest(field: (name: (typeof jobFields)[number]) => Reader): JobRequest {
+  const version = field("version");
+  return {
+    workflow: field("workflow").string(refProblem),
+    project: readRef(field("project")) ?? "default",
+    version: version.isAbsent ? null : version.integer(1, 2 ** 31 - 1),
+    params: field("params").isAbsent ? {} : field("params").jsonObject(),
+    files: field("files").items(FILES_MAX).map(readFile),
+    urlFiles: field("urlFiles").items(URL_FILES_MAX).map(readUrlFile),
+    environment: readRef(field("environment")),
+    runner: readRef(field("runner")),
+    priority: field("priority").integer(-PRIORITY_MAX, PRIORITY_MAX, 0),
+    labels: readLabels(field("labels")),
+  };
 }
 
 /** Something by id or by name. It may be left out, but a value that is no text is a mistake and not a choice. */

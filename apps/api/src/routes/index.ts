@@ -9,6 +9,7 @@ import { logRoutes } from "./logs.js";
 import { openApiRoute } from "./openapi.js";
 import { projectRoutes } from "./projects.js";
 import { runRoutes } from "./runs.js";
+import { scheduleRoutes } from "./schedules.js";
 import { systemRoutes } from "./system.js";
 import { versionRoutes } from "./versions.js";
 import { workflowRoutes } from "./workflows.js";
@@ -23,6 +24,7 @@ export const routes: readonly Route[] = [
   ...blobRoutes,
   ...workflowRoutes,
   ...versionRoutes,
+  ...scheduleRoutes,
   ...projectRoutes,
   ...environmentRoutes,
   ...keyRoutes,

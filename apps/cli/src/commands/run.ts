@@ -66,7 +66,8 @@ export async function finish(
   return exitCodeOfRun(job.status);
 }
 
-async function buildRequest(api: ApiClient, workflow: string, flags: RunFlags, told: (text: string) => void) {
+/** The job that flags ask for. */
+export async function buildRequest(api: ApiClient, workflow: string, flags: RunFlags, told: (text: string) => void) {
   const { project, environment, runner } = flags;
   const fromFile = flags.params === undefined ? {} : await readParamsFile(flags.params);
   const params: Params = { ...fromFile, ...(await pairedParams(api, workflow, flags)) };
@@ -120,14 +121,15 @@ function readUrlFile(text: string): { url: string; name?: string } {
   return { url: path, name };
 }
 
-function readWhole(text: string, flag: string): number {
+/** A whole number. @throws {CliError} */
+export function readWhole(text: string, flag: string): number {
   if (!/^-?\d{1,9}$/.test(text)) throw usage(`${flag} ${text}: it must be a whole number`);
   return Number(text);
 }
 
 /** `90`, `90s`, `10m` or `2h`, in milliseconds. @throws {CliError} */
-export function readDuration(text: string): number {
+export function readDuration(text: string, flag = "--timeout"): number {
   const [, count, unit = "s"] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
-  if (count === undefined) throw usage(`--timeout ${text}: it must be a length of time such as 90s, 10m or 2h`);
+  if (count === undefined) throw usage(`${flag} ${text}: it must be a length of time such as 90s, 10m or 2h`);
   return Number(count) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[unit as "ms" | "s" | "m" | "h"];
 }

@@ -3,6 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { type Db, openDb } from "@maia/db";
 import { newId, parseDefinition, snapHash } from "@maia/domain";
+import { openSchemaWorker } from "@maia/schema";
 import { type Logger, readConstants } from "@maia/service";
 import { BlobStore } from "@maia/storage";
 import type { EngineConfig } from "../../src/config.js";
@@ -29,6 +30,7 @@ export interface FileDraft {
 /** A database in a folder of its own, engines on it as a test wants them, and ways to look at what they did. */
 export class World implements AsyncDisposable {
   readonly executor = new ScriptedExecutor();
+  readonly schemas = openSchemaWorker({ validateMs: 500, maxBytes: 65_536, nodesMax: 2_000 });
   readonly #engines: Engine[] = [];
 
   private constructor(
@@ -77,6 +79,7 @@ export class World implements AsyncDisposable {
       clock: more.clock ?? (() => new Date()),
       monotonic: more.monotonic ?? (() => performance.now()),
       fetcher: more.fetcher ?? inputFetcher(config, this.blobs),
+      schemas: this.schemas,
       executor: more.executor ?? this.executor,
       runnerId: "",
     });
@@ -198,6 +201,7 @@ export class World implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.executor.release();
     for (const engine of this.#engines) await engine[Symbol.asyncDispose]();
+    await this.schemas[Symbol.asyncDispose]();
     await this.db[Symbol.asyncDispose]();
     await rm(this.folder, { recursive: true, force: true });
   }

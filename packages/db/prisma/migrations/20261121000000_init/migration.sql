@@ -240,23 +240,49 @@ CREATE TABLE "Schedule" (
     "id" TEXT NOT NULL PRIMARY KEY,
     "projectId" TEXT NOT NULL,
     "workflowId" TEXT NOT NULL,
+    "name" TEXT,
     "version" INTEGER,
+    "environmentId" TEXT,
+    "runnerId" TEXT,
+    "priority" INTEGER NOT NULL DEFAULT 0,
+    "labels" TEXT NOT NULL DEFAULT '{}',
+    "params" TEXT NOT NULL DEFAULT '{}',
+    "urlFiles" TEXT NOT NULL DEFAULT '[]',
     "kind" TEXT NOT NULL,
     "cron" TEXT,
     "intervalMs" BIGINT,
     "timezone" TEXT NOT NULL DEFAULT 'UTC',
-    "params" TEXT NOT NULL DEFAULT '{}',
-    "urlFiles" TEXT NOT NULL DEFAULT '[]',
+    "anchorAt" DATETIME NOT NULL,
     "misfire" TEXT NOT NULL DEFAULT 'fire_once',
-    "catchUpLimit" INTEGER NOT NULL DEFAULT 1,
+    "catchUpLimit" INTEGER NOT NULL DEFAULT 100,
     "overlap" TEXT NOT NULL DEFAULT 'skip',
     "enabled" BOOLEAN NOT NULL DEFAULT true,
     "nextRunAt" DATETIME,
     "lastRunAt" DATETIME,
+    "revision" INTEGER NOT NULL DEFAULT 0,
+    "createdBy" TEXT NOT NULL,
     "createdAt" DATETIME NOT NULL,
     "updatedAt" DATETIME NOT NULL,
+    "deletedAt" DATETIME,
     CONSTRAINT "Schedule_projectId_fkey" FOREIGN KEY ("projectId") REFERENCES "Project" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
-    CONSTRAINT "Schedule_workflowId_fkey" FOREIGN KEY ("workflowId") REFERENCES "Workflow" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+    CONSTRAINT "Schedule_workflowId_fkey" FOREIGN KEY ("workflowId") REFERENCES "Workflow" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "Schedule_environmentId_fkey" FOREIGN KEY ("environmentId") REFERENCES "Environment" ("id") ON DELETE SET NULL ON UPDATE CASCADE,
+    CONSTRAINT "Schedule_runnerId_fkey" FOREIGN KEY ("runnerId") REFERENCES "Runner" ("id") ON DELETE SET NULL ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "ScheduleTick" (
+    "scheduleId" TEXT NOT NULL,
+    "dueAt" DATETIME NOT NULL,
+    "lastDueAt" DATETIME NOT NULL,
+    "count" INTEGER NOT NULL DEFAULT 1,
+    "outcome" TEXT NOT NULL,
+    "jobRunId" TEXT,
+    "failure" TEXT,
+    "accountedAt" DATETIME NOT NULL,
+
+    PRIMARY KEY ("scheduleId", "dueAt"),
+    CONSTRAINT "ScheduleTick_scheduleId_fkey" FOREIGN KEY ("scheduleId") REFERENCES "Schedule" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
 );
 
 -- CreateTable
