@@ -19,7 +19,11 @@ const logFile = join(root, ".maia", "demo.log");
 const READY_WITHIN_MS = 60_000;
 const STOP_WITHIN_MS = 30_000;
 
-const { env, stdout, stderr } = process;
+const { stdout, stderr } = process;
+/** The developer's own settings of Maia and of whatever else has a database are not the demo's. */
+const env = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/^(MAIA_(?!ISOLATION$)|RUNNER_|DATABASE_URL$)/.test(name)),
+);
 const keep = process.argv.includes("--keep");
 let interrupted = false;
 
@@ -54,7 +58,6 @@ function interrupt() {
 /** Publishes the example, runs it, follows it, and fetches what it made. False: it did not succeed. */
 async function runExample(url) {
   const connection = { ...env, MAIA_URL: url, MAIA_DATA_DIR: dataDir };
-  delete connection.MAIA_API_KEY; // the demo's own Maia knows only the key in its data directory
 
   heading("maia apply -f examples/lockfile-report");
   if ((await apply(connection)) !== 0) return false;

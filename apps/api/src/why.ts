@@ -14,12 +14,12 @@ export interface Reason {
 const COUNTED = 1_000;
 
 /** Why a job is where it is, from what is true now; what matters most comes first. */
-export async function explainJob(db: Db, job: JobView): Promise<Reason[]> {
+export async function explainJob(db: Db, job: JobView, now: Date): Promise<Reason[]> {
   switch (job.status) {
     case "QUEUED":
       return explainQueued(db, job);
     case "RUNNING":
-      return explainRunning(db, job);
+      return explainRunning(db, job, now);
     case "SUCCEEDED":
       return [{ code: "SUCCEEDED", message: "The job has succeeded" }];
     case "FAILED":
@@ -55,13 +55,13 @@ async function explainQueued({ sql }: Db, job: JobView): Promise<Reason[]> {
   ];
 }
 
-async function explainRunning(db: Db, job: JobView): Promise<Reason[]> {
+async function explainRunning(db: Db, job: JobView, now: Date): Promise<Reason[]> {
   const canceling = { code: "CANCELING", message: "The job was asked to end, and its steps are being stopped" };
   const run = job.runId === null ? null : await findRunDetail(db, null, job.runId);
-  return [...(job.cancelRequestedAt ? [canceling] : []), ...(run ? explainRun(run) : [])];
+  return [...(job.cancelRequestedAt ? [canceling] : []), ...(run ? explainRun(run, now) : [])];
 }
 
-function explainRun(run: RunDetail): Reason[] {
+function explainRun(run: RunDetail, now: Date): Reason[] {
   if (run.status === "PENDING_INPUTS") {
     const missing = run.job.files.filter(({ status }) => status === "FETCHING");
     return missing.map(({ name }) => ({
@@ -74,11 +74,11 @@ function explainRun(run: RunDetail): Reason[] {
   return run.steps.flatMap((step) => {
     const deps = snapshot.steps.find(({ key }) => key === step.key)?.deps ?? [];
     const waits = deps.filter((dep) => statuses.get(dep) !== "SUCCEEDED");
-    return explainStep(step, waits);
+    return explainStep(step, waits, now);
   });
 }
 
-function explainStep(step: RunDetail["steps"][number], waits: readonly string[]): Reason[] {
+function explainStep(step: RunDetail["steps"][number], waits: readonly string[], now: Date): Reason[] {
   if (step.status === "PENDING") {
     if (waits.length > 0) return [{ code: "STEP_WAITS", message: `Step ${step.key} waits for ${waits.join(", ")}` }];
     return [{ code: "STEP_READY", message: `Step ${step.key} is ready and waits for room to run` }];
@@ -89,7 +89,21 @@ function explainStep(step: RunDetail["steps"][number], waits: readonly string[])
     const at = step.nextAttemptAt.toISOString();
     return [{ code: "STEP_RETRIES", message: `Step ${step.key} failed and is tried again at ${at}` }];
   }
-  if (last?.status === "DISPATCHING")
-    return [{ code: "STEP_STARTING", message: `Attempt ${last.no} of step ${step.key} is being started` }];
+  if (last?.status === "DISPATCHING") return [explainStart(step.key, last, now)];
   return [{ code: "STEP_RUNNING", message: `Attempt ${last?.no ?? 1} of step ${step.key} is running` }];
+}
+
+/** A start takes milliseconds; one that takes longer waits for a runner that is away, full, or lets nobody in. */
+const SLOW_START_MS = 3_000;
+
+function explainStart(key: string, { no, createdAt }: { no: number; createdAt: Date }, now: Date): Reason {
+  const sinceMs = now.getTime() - createdAt.getTime();
+  if (sinceMs < SLOW_START_MS)
+    return { code: "STEP_STARTING", message: `Attempt ${no} of step ${key} is being started` };
+  return {
+    code: "STEP_STARTING",
+    message: `Attempt ${no} of step ${key} was sent ${Math.round(sinceMs / 1_000)} s ago and has not begun: where it runs, nobody takes it`,
+    action:
+      "Look whether the runner is up, has a free slot, and takes the engine's token; the engine's log says what it answers",
+  };
 }

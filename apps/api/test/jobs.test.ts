@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { moveJob } from "@maia/db";
 import { sha256Hex } from "@maia/domain";
-import { aJob, aRun, aWorkflow, endRun } from "./rows.js";
+import { aJob, anAttempt, aRun, aWorkflow, endRun } from "./rows.js";
 import { type Answer, openTestApi, type RequestOptions, type TestApi } from "./support.js";
 
 let api: TestApi;
@@ -202,6 +202,25 @@ describe("a job", () => {
     expect((await api.post(`/v1/jobs/${run.jobId}/cancel`)).status).toBe(409);
   });
 
+  it("lies in the project that is named beside its workflow, by name or by id (B112)", async () => {
+    const { id } = (await api.get("/v1/workflows/hello")).json;
+    const { name } = (await api.post("/v1/projects", { name: "elsewhere" })).json;
+    expect((await api.post("/v1/jobs", { workflow: id, project: "default" })).status).toBe(201);
+    expect((await api.post("/v1/jobs", { workflow: id })).status).toBe(201);
+    expect((await api.post("/v1/jobs", { workflow: id, project: name })).status).toBe(404);
+    expect((await api.post("/v1/jobs", { workflow: id, project: "nowhere" })).status).toBe(404);
+  });
+
+  it("is not stopped with words that nobody reads (B001)", async () => {
+    const { id } = (await api.post("/v1/jobs", { workflow: "hello" })).json;
+    const json = { headers: { "Content-Type": "application/json" } };
+    const broken = await api.request("POST", `/v1/jobs/${id}/cancel`, { ...json, body: "{" });
+    const unknown = await api.post(`/v1/jobs/${id}/cancel`, { reason: "late" });
+    expect([broken.status, unknown.status]).toEqual([400, 422]);
+    expect((await api.get(`/v1/jobs/${id}`)).json.status).toBe("QUEUED");
+    expect((await api.post(`/v1/jobs/${id}/cancel`, {})).status).toBe(202);
+  });
+
   it("says why it waits", async () => {
     const ahead = await api.post("/v1/jobs", { workflow: "hello" });
     const behind = await api.post("/v1/jobs", { workflow: "hello" });
@@ -209,6 +228,29 @@ describe("a job", () => {
       (await api.get(`/v1/jobs/${id}/why`)).json.items.map(({ code }: { code: string }) => code);
     expect(await codes(ahead.json.id)).toEqual(["NO_ENGINE", "QUEUED_NEXT"]);
     expect(await codes(behind.json.id)).toEqual(["NO_ENGINE", "QUEUED_BEHIND"]);
+  });
+
+  it("can have thousands of steps, and is shown with all of them", async () => {
+    const keys = Array.from({ length: 3_000 }, (_, i) => `s${i}`);
+    const workflow = await aWorkflow(api, "wide");
+    const run = await aRun(api, workflow, keys);
+    const { status, json } = await api.get(`/v1/runs/${run.id}`);
+    expect([status, json.steps.map(({ key }: { key: string }) => key)]).toEqual([200, keys]);
+  });
+
+  it("says when nobody takes what was sent", async () => {
+    const run = await aRun(api, await aWorkflow(api, "other"));
+    const id = await anAttempt(api, run);
+    await api.db.write(({ sql }) => sql.run(`UPDATE "RunStep" SET "status" = 'RUNNING' WHERE "key" = 'first'`));
+    await api.db.write(({ sql }) => sql.run(`UPDATE "Attempt" SET "status" = 'DISPATCHING' WHERE "id" = ?`, id));
+    const why = async () => (await api.get(`/v1/jobs/${run.jobId}/why`)).json.items[0];
+    expect(await why()).toMatchObject({ code: "STEP_STARTING", message: expect.stringContaining("is being started") });
+    api.now = new Date(api.now.getTime() + 60_000);
+    expect(await why()).toMatchObject({
+      code: "STEP_STARTING",
+      message: expect.stringContaining("60 s ago"),
+      action: expect.stringContaining("runner"),
+    });
   });
 });
 

@@ -90,7 +90,11 @@ export async function insertJob(
 }
 
 /** A run of a new job, as an engine would open it. */
-export async function aRun(api: TestApi, workflow: Workflow): Promise<OwnedRun> {
+export async function aRun(
+  api: TestApi,
+  workflow: Workflow,
+  stepKeys: readonly string[] = ["first", "second"],
+): Promise<OwnedRun> {
   const job = await aJob(api, workflow);
   const run: NewRun = {
     id: newId("run", api.now),
@@ -102,7 +106,7 @@ export async function aRun(api: TestApi, workflow: Workflow): Promise<OwnedRun> 
     ownerId: "eng_test",
     status: "RUNNING",
     initialInput: `{"files":[]}`,
-    stepKeys: ["first", "second"],
+    stepKeys,
   };
   await api.db.write(async (tx) => {
     await moveJob(tx, job, "claim", api.now, { runId: run.id });

@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 
 afterEach(() => api[Symbol.asyncDispose]());
-afterAll(() => schemas[Symbol.asyncDispose]());
+afterAll(async () => schemas[Symbol.asyncDispose]());
 
 const hourly = { workflow: "hello", kind: "cron", cron: "0 * * * *" };
 

@@ -20,7 +20,8 @@ export function readConfig(env: Env): EngineConfig {
   if (!isolation)
     throw new ConfigError(`MAIA_ISOLATION is "${env.MAIA_ISOLATION}"; use one of ${ISOLATIONS.join(", ")}`);
   const constants = readConstants(env);
-  const drainMs = Math.min(constants.drainLimitMs, constants.cancelGraceMs);
+  // Whoever stops a laptop's Maia does not wait for hours, unless they say so; an operator of long steps does.
+  const drainMs = env.MAIA_DRAIN_LIMIT_MS ? constants.drainLimitMs : constants.cancelGraceMs;
   return { constants, isolation, runner: readRunner(env), urlAllow: env.MAIA_URL_ALLOW ?? "", drainMs };
 }
 

@@ -68,7 +68,9 @@ export async function buildTask(
     [inputHash, input],
   ]);
   const files = [...inputFiles(attempt.input), ...(await upstreamFiles(db, run.id, step.artifacts))];
-  const { env, reuse } = version.snapshot;
+  const { env, reuse, secrets } = version.snapshot;
+  const [secret] = [...secrets, ...step.secrets];
+  if (secret !== undefined) throw new TaskError(`the secret ${secret} is not set in the run's environment`);
   const variables = await environmentOf(db, run.jobId);
   const task: Task = {
     attemptId: ref.id,

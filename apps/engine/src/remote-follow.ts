@@ -56,7 +56,8 @@ export async function* followFrames(following: Following): AsyncGenerator<readon
         );
       }
       if (judged === "final") throw error;
-      log("contact with the runner broke off", { attemptId, nextSeq: sequence.nextSeq, error });
+      const facts = { attemptId, nextSeq: sequence.nextSeq, error: (error as Error).message };
+      if (silentSince === null) log("contact with the runner broke off; trying again", facts);
     }
     silentSince ??= performance.now();
     if (performance.now() - silentSince >= following.silenceMs) break;

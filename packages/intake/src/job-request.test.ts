@@ -17,7 +17,7 @@ describe("the request for a job", () => {
   it("needs a workflow and nothing else", () => {
     expect(parseJobRequest({ workflow: "csv-report" })).toEqual({
       workflow: "csv-report",
-      project: "default",
+      project: null,
       version: null,
       params: {},
       files: [],

@@ -23,7 +23,8 @@ export interface JobUrlFile {
 /** What `POST /v1/jobs` asks for, checked by itself; whether what it names exists is checked later. */
 export interface JobRequest {
   readonly workflow: string;
-  readonly project: string;
+  /** By id or name; null: the default one, or the one that a workflow's id tells. */
+  readonly project: string | null;
   readonly version: number | null;
   readonly params: JsonObject;
   readonly files: readonly JobFile[];
@@ -63,7 +64,7 @@ export function readJobRequest(field: (name: (typeof jobFields)[number]) => Read
   const version = field("version");
   return {
     workflow: field("workflow").string(refProblem),
-    project: readRef(field("project")) ?? "default",
+    project: readRef(field("project")),
     version: version.isAbsent ? null : version.integer(1, 2 ** 31 - 1),
     params: field("params").isAbsent ? {} : field("params").jsonObject(),
     files: field("files").items(FILES_MAX).map(readFile),

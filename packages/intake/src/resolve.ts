@@ -19,7 +19,8 @@ export interface Resolved extends JobRules {
  */
 export async function resolveRequest(sql: Sql, request: JobRequest, caller: Caller): Promise<Resolved> {
   const row = await findTarget(sql, request);
-  if (!row || !mayUse(caller, row.projectId)) throw await whatIsMissing(sql, request, caller);
+  if (!row || !mayUse(caller, row.projectId) || !(await isInProject(sql, request, row)))
+    throw await whatIsMissing(sql, request, caller);
   const { projectId, workflowId, latestVersion, versionId, environmentId } = row;
   if (versionId === null && request.version === null && latestVersion === null) {
     throw new MaiaError("NO_VERSION", `Workflow ${row.slug} has no version yet; publish one first`);
@@ -47,7 +48,8 @@ const isEnvironmentId = isIdOf("env");
 
 /** Project, workflow, version and environment in one question: this is asked for every job. */
 async function findTarget(sql: Sql, request: JobRequest): Promise<Target | undefined> {
-  const { workflow, project, version } = request;
+  const { workflow, version } = request;
+  const project = request.project ?? DEFAULT_NAME;
   const environment = request.environment ?? DEFAULT_NAME;
   const byId = isWorkflowId.test(workflow); // slugs hold no `_`
   const home = byId
@@ -64,9 +66,17 @@ async function findTarget(sql: Sql, request: JobRequest): Promise<Target | undef
   return sql.get(text, ...(byId ? values : [workflow, ...values]));
 }
 
+/** A workflow that is named by its id must lie in the project that is named beside it. */
+async function isInProject(sql: Sql, { workflow, project }: JobRequest, { projectId }: Target): Promise<boolean> {
+  if (project === null || !isWorkflowId.test(workflow)) return true;
+  return (await findProject(sql, project))?.id === projectId;
+}
+
 /** Nothing was found: was it the project or the workflow? */
-async function whatIsMissing(sql: Sql, { workflow, project }: JobRequest, caller: Caller): Promise<MaiaError> {
-  if (isWorkflowId.test(workflow)) return missing("workflow", workflow);
+async function whatIsMissing(sql: Sql, request: JobRequest, caller: Caller): Promise<MaiaError> {
+  const { workflow } = request;
+  const project = request.project ?? DEFAULT_NAME;
+  if (request.project === null && isWorkflowId.test(workflow)) return missing("workflow", workflow);
   const home = await findProject(sql, project);
   return home && mayUse(caller, home.id) ? missing("workflow", workflow) : missing("project", project);
 }

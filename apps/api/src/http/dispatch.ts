@@ -1,3 +1,5 @@
+import type { IncomingMessage } from "node:http";
+import { Reader } from "@maia/domain";
 import { type RequestHandler, type Response, Router } from "express";
 import { anonymous, authenticate, authorize } from "../auth.js";
 import type { ApiContext } from "../context.js";
@@ -62,7 +64,7 @@ async function prepare(
   authorize(caller, route.permission);
   const query = readQuery(req.url, route.query ?? {});
   const body = route.body ? readBody(route.body.shape, await readJson(req, context.config.body)) : undefined;
-  if (!route.body && !route.streamed && hasBody(req)) req.resume();
+  if (!route.body && !route.streamed && hasBody(req)) await refuseContent(req, context);
   return {
     context,
     req,
@@ -77,3 +79,12 @@ async function prepare(
 }
 
 export type { Method, Reply };
+
+/** A command that takes nothing is not to be told something that it would pass over. */
+async function refuseContent(req: IncomingMessage, { config }: ApiContext): Promise<void> {
+  if (req.method !== "POST") {
+    req.resume();
+    return;
+  }
+  Reader.read(await readJson(req, config.body), (root) => root.object([]));
+}

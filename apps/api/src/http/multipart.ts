@@ -77,7 +77,9 @@ class MultipartReader<F> {
     parser.on("file", (field, bytes, { filename, mimeType }) => this.#file(field, bytes, filename, mimeType));
     parser.on("field", (field, value, { valueTruncated }) => this.#field(field, value, valueTruncated));
     parser.on("filesLimit", () => this.#fail(tooManyFiles(this.limits)));
-    parser.on("fieldsLimit", () => this.#fail(notExpected("fields", "there may be one part `request` only")));
+    parser.on("fieldsLimit", () =>
+      this.#fail(new MaiaError("TOO_LARGE", "There are too many parts that are no files")),
+    );
     parser.on("partsLimit", () => this.#fail(new MaiaError("TOO_LARGE", "There are too many parts")));
     return parser;
   }
@@ -133,7 +135,7 @@ function open(req: IncomingMessage, { filesMax, jsonMaxBytes }: MultipartLimits)
       defParamCharset: "utf8",
       limits: {
         files: filesMax + 1,
-        fields: 1,
+        fields: 10,
         parts: filesMax + 2,
         fieldSize: jsonMaxBytes,
         fieldNameSize: 100,

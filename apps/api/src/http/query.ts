@@ -3,21 +3,6 @@ import { invalid, Reader } from "@maia/domain";
 import { HttpProblem } from "./problems.js";
 import { type Fields, type ObjectOf, object } from "./shapes.js";
 
-/** Names that would change an answer if they were understood: refused, rather than passed over, where a route has none. */
-const MEANINGFUL = [
-  "sort",
-  "order",
-  "orderBy",
-  "filter",
-  "where",
-  "select",
-  "include",
-  "fields",
-  "offset",
-  "page",
-  "skip",
-  "take",
-];
 /** A credential does not belong in an address, where logs and proxies keep it. */
 const CREDENTIALS = ["access_token", "token", "api_key", "apikey", "key"];
 
@@ -28,8 +13,8 @@ export function queryText(url: string): string {
 }
 
 /**
- * Reads the query that a route declares. Parameters that nobody knows are passed over; lists, operators and what looks
- * like them are not.
+ * Reads the query that a route declares. A parameter that nobody knows is refused: whoever asks for less with it would be
+ * given everything.
  * @throws {MaiaError} INVALID naming the parameter; {HttpProblem} UNAUTHENTICATED on a credential in the address.
  */
 export function readQuery<F extends Fields>(url: string, fields: F): ObjectOf<F> {
@@ -37,7 +22,7 @@ export function readQuery<F extends Fields>(url: string, fields: F): ObjectOf<F>
   const text = queryText(url);
   for (const [name, value] of text ? Object.entries(parse(text)) : []) {
     if (Object.hasOwn(fields, name)) given[name] = one(name, value, fields[name]!.schema.type === "integer");
-    else refuseLookalike(name, fields);
+    else refuseUnknown(name, fields);
   }
   return Reader.read(given, (root) => object(fields).read(root));
 }
@@ -54,11 +39,12 @@ function one(name: string, value: string | string[] | undefined, isInteger: bool
   return isInteger && value !== undefined && /^-?\d{1,15}$/.test(value) ? Number(value) : value;
 }
 
-function refuseLookalike(name: string, fields: Fields): void {
+function refuseUnknown(name: string, fields: Fields): void {
   const plain = /^\w*/.exec(name)![0];
   if (plain !== name && (Object.hasOwn(fields, plain) || /[[\]$]/.test(name)))
     throw refused(name, "takes one plain value");
-  if (MEANINGFUL.includes(plain)) throw refused(name, "is not supported here");
+  const known = Object.keys(fields).join(", ");
+  throw refused(name, known ? `is not known here; known are ${known}` : "is not known here; this takes none");
 }
 
 function refused(name: string, message: string): Error {

@@ -151,9 +151,9 @@ export const jobRoutes: readonly Route[] = [
     tag: "Jobs",
     permission: "jobs.read",
     answers: { 200: { description: "Reasons", shape: reasons } },
-    handler: async ({ context, caller, params }) => {
+    handler: async ({ context, caller, params, now }) => {
       const job = found(await findJobView(context.db.sql, caller.projects, params.id), "job");
-      return ok({ items: await explainJob(context.db, job) });
+      return ok({ items: await explainJob(context.db, job, now) });
     },
   }),
 ];

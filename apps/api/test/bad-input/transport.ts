@@ -98,8 +98,8 @@ export const transportRows: readonly Row[] = [
     status: [200],
     send: async ({ api, workflow }) => {
       const headers = { "X-HTTP-Method-Override": "DELETE", "X-HTTP-Method": "DELETE", "X-Method-Override": "DELETE" };
-      await api.get(`/v1/workflows/${workflow}`, { headers });
-      return api.get(`/v1/workflows/${workflow}?_method=DELETE`);
+      await api.get(`/v1/workflows/${workflow}?_method=DELETE`);
+      return api.get(`/v1/workflows/${workflow}`, { headers });
     },
   },
   {

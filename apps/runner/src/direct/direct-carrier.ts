@@ -168,7 +168,16 @@ async function connectivity(
   sendJson(res, 200, await testConnection(host, port as number));
 }
 
-async function makeServer({ tls }: DirectCarrierConfig): Promise<Server> {
+/** Longer than an engine keeps a connection that rests, so that none is closed at the moment at which it is used again. */
+const KEEP_ALIVE_MS = 75_000;
+
+async function makeServer(config: DirectCarrierConfig): Promise<Server> {
+  const server = await makePlainOrTls(config);
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  return server;
+}
+
+async function makePlainOrTls({ tls }: DirectCarrierConfig): Promise<Server> {
   if (!tls) return createServer();
   try {
     const [cert, key] = await Promise.all([readFile(tls.certFile), readFile(tls.keyFile)]);

@@ -21,9 +21,23 @@ export function checkGraph(place: Reader, steps: readonly StepSnapshot[]): void 
     failCycle(place, steps, deps, order);
     return;
   }
+  checkDepth(place, deps, order);
   const graph: Graph = { steps, indexOf, deps, order };
   checkArtifacts(place, graph);
   checkTransactions(place, graph);
+}
+
+/** The longest row of steps that wait for each other. Source: guarantee row B034, which refuses one of 5,000. */
+const DEPTH_MAX = 1_000;
+
+function checkDepth(place: Reader, deps: readonly (readonly number[])[], order: readonly number[]): void {
+  const depth = deps.map(() => 1);
+  for (const index of order) {
+    for (const dep of deps[index]!) depth[index] = Math.max(depth[index]!, depth[dep]! + 1);
+    if (depth[index]! <= DEPTH_MAX) continue;
+    place.at(index).at("deps").fail(`is the end of a chain of more than ${DEPTH_MAX} steps`);
+    return;
+  }
 }
 
 function indexKeys(place: Reader, steps: readonly StepSnapshot[]): Map<string, number> {

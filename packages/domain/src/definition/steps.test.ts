@@ -45,13 +45,23 @@ describe("the steps of a definition", () => {
   });
 
   it.each([
-    ["a chain of 10,000", (i: number) => (i === 0 ? [] : [`s${i - 1}`])],
-    ["10,000 steps on 8 others each", (i: number) => Array.from({ length: Math.min(i, 8) }, (_, k) => `s${i - k - 1}`)],
-  ])("are checked even for %s (B034)", (_, deps) => {
+    ["ten chains of 1,000", "s999", (i: number) => (i % 1_000 === 0 ? [] : [`s${i - 1}`])],
+    ["10,000 steps on 8 others each", "s9", (i: number) => (i < 8 ? [] : Array.from({ length: 8 }, (_, k) => `s${k}`))],
+  ])("are checked even for %s (B034)", (_, follower, deps) => {
     const steps = Array.from({ length: 10_000 }, (_, i) => ({ key: `s${i}`, script: "x", deps: deps(i) }));
     expect(parseDefinition({ name: "large", steps }).steps).toHaveLength(10_000);
-    const circle = [{ ...steps[0], deps: ["s9999"] }, ...steps.slice(1)];
+    const circle = [{ ...steps[0], deps: [follower] }, ...steps.slice(1)];
     expect(refusal({ name: "large", steps: circle }).code).toBe("CYCLE");
+  });
+
+  it("never wait in a chain of more than 1,000 (B034)", () => {
+    const chain = (length: number) =>
+      Array.from({ length }, (_, i) => ({ key: `s${i}`, script: "x", deps: i === 0 ? [] : [`s${i - 1}`] }));
+    expect(parseDefinition({ name: "long", steps: chain(1_000) }).steps).toHaveLength(1_000);
+    expect(refusal({ name: "long", steps: chain(5_000) })).toEqual({
+      code: "INVALID",
+      issues: { "/steps/1000/deps": "is the end of a chain of more than 1000 steps" },
+    });
   });
 
   it.each([
