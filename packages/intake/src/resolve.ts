@@ -4,6 +4,9 @@ import type { Caller } from "./context.js";
 import type { JobRequest } from "./job-request.js";
 import { type JobRules, jobRulesOf } from "./job-rules.js";
 
+/** The names in a request. */
+export type Named = Pick<JobRequest, "workflow" | "project" | "version" | "environment" | "runner">;
+
 /** What a job's request names, as it stands in the database. */
 export interface Resolved extends JobRules {
   readonly projectId: string;
@@ -17,7 +20,7 @@ export interface Resolved extends JobRules {
  * Finds what a request names, by id or by name. What belongs to another project is missing.
  * @throws {MaiaError} NOT_FOUND, NO_VERSION
  */
-export async function resolveRequest(sql: Sql, request: JobRequest, caller: Caller): Promise<Resolved> {
+export async function resolveRequest(sql: Sql, request: Named, caller: Caller): Promise<Resolved> {
   const row = await findTarget(sql, request);
   if (!row || !mayUse(caller, row.projectId)) throw await whatIsMissing(sql, request, caller);
   const { projectId, workflowId, latestVersion, versionId, environmentId } = row;
@@ -46,7 +49,7 @@ const isProjectId = isIdOf("prj");
 const isEnvironmentId = isIdOf("env");
 
 /** Project, workflow, version and environment in one question: this is asked for every job. */
-async function findTarget(sql: Sql, request: JobRequest): Promise<Target | undefined> {
+async function findTarget(sql: Sql, request: Named): Promise<Target | undefined> {
   const { workflow, project, version } = request;
   const environment = request.environment ?? DEFAULT_NAME;
   const byId = isWorkflowId.test(workflow); // slugs hold no `_`
@@ -65,7 +68,7 @@ async function findTarget(sql: Sql, request: JobRequest): Promise<Target | undef
 }
 
 /** Nothing was found: was it the project or the workflow? */
-async function whatIsMissing(sql: Sql, { workflow, project }: JobRequest, caller: Caller): Promise<MaiaError> {
+async function whatIsMissing(sql: Sql, { workflow, project }: Named, caller: Caller): Promise<MaiaError> {
   if (isWorkflowId.test(workflow)) return missing("workflow", workflow);
   const home = await findProject(sql, project);
   return home && mayUse(caller, home.id) ? missing("workflow", workflow) : missing("project", project);
