@@ -1,5 +1,12 @@
-import { fileNameProblem, invalid } from "@maia/domain";
-import { type CreatedJob, createJob, type IntakeContext, parseJobRequest, type Upload } from "@maia/intake";
+import { fileNameProblem, invalid, parseJsonStrictly } from "@maia/domain";
+import {
+  type BatchContext,
+  type CreatedJob,
+  createJob,
+  type IntakeContext,
+  parseJobRequest,
+  type Upload,
+} from "@maia/intake";
 import { sniffMime } from "@maia/storage";
 import type { ApiContext } from "./context.js";
 import type { UploadedPart } from "./http/multipart.js";
@@ -8,6 +15,13 @@ import type { Call } from "./http/route.js";
 /** What intake works with, taken from ours. */
 export function intakeContext({ db, schemas, config }: ApiContext): IntakeContext {
   return { db, schemas, idempotencyTtlMs: config.constants.idempotencyTtlMs };
+}
+
+/** The same, with what batches need besides. */
+export function batchContext(context: ApiContext): BatchContext {
+  const { blobs, config } = context;
+  const parseJson = (text: string) => parseJsonStrictly(text, config.body.depthMax);
+  return { ...intakeContext(context), blobs, parseJson, itemsMax: config.constants.batchItemsMax };
 }
 
 /** Stores a file while it comes in. @throws {MaiaError} INVALID, TOO_LARGE, STORAGE_FULL */

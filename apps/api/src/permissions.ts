@@ -21,6 +21,8 @@ export const permissions = {
   "blobs.write": "operator",
   "jobs.read": "viewer",
   "jobs.write": "operator",
+  "batches.read": "viewer",
+  "batches.write": "operator",
   "runs.read": "viewer",
   "runs.write": "operator",
   "schedules.read": "viewer",

@@ -1,4 +1,4 @@
-import type { Db, JobView, RunDetail } from "@maia/db";
+import type { Db, JobView, RunDetail, Sql } from "@maia/db";
 import { findRunDetail } from "@maia/db";
 import type { WorkflowSnapshot } from "@maia/domain";
 
@@ -41,6 +41,10 @@ async function explainQueued({ sql }: Db, job: JobView): Promise<Reason[]> {
     job.id,
     COUNTED + 1,
   );
+  if (job.batchId !== null && (await isHeld(sql, job.batchId))) {
+    const message = "The job is a row of a batch that is paused";
+    return [{ code: "BATCH_PAUSED", message, action: `Resume it: maia batches resume ${job.batchId}` }];
+  }
   const count = ahead?.count ?? 0;
   const many = count > COUNTED ? `more than ${COUNTED} jobs are` : count === 1 ? "1 job is" : `${count} jobs are`;
   const action = "Start one: maia up, or maia engine";
@@ -53,6 +57,11 @@ async function explainQueued({ sql }: Db, job: JobView): Promise<Reason[]> {
           message: `The job is queued, and ${many} ahead of it; other workflows take turns with it`,
         },
   ];
+}
+
+async function isHeld(sql: Sql, batchId: string): Promise<boolean> {
+  const text = `SELECT 1 AS "one" FROM "Batch" WHERE "id" = ? AND "status" = 'PAUSED'`;
+  return (await sql.get(text, batchId)) !== undefined;
 }
 
 async function explainRunning(db: Db, job: JobView, now: Date): Promise<Reason[]> {

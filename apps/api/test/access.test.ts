@@ -130,6 +130,7 @@ describe("permissions", () => {
     expect(of("operator").filter((name) => name.endsWith(".write"))).toEqual([
       "blobs.write",
       "jobs.write",
+      "batches.write",
       "runs.write",
     ]);
     expect(of("editor").filter((name) => name.endsWith(".write"))).toEqual([
@@ -137,6 +138,7 @@ describe("permissions", () => {
       "workflows.write",
       "blobs.write",
       "jobs.write",
+      "batches.write",
       "runs.write",
       "schedules.write",
     ]);
@@ -162,11 +164,13 @@ describe("another project's objects", () => {
     const run = await aRun(api, workflow);
     const schedule = await api.post("/v1/schedules", { workflow: workflow.id, kind: "interval", intervalMs: 60_000 });
     const { id: scheduleId } = schedule.json;
+    const batch = (await api.post("/v1/batches", { workflow: "mine", items: [{}] })).json.id;
     const paths = [
       `/v1/schedules/${scheduleId}`, `/v1/schedules/${scheduleId}/upcoming`, `/v1/schedules/${scheduleId}/ticks`,
       `/v1/workflows/${workflow.id}`, "/v1/workflows/mine", "/v1/workflows/mine?project=default", `/v1/workflows/${workflow.id}/versions`,
       `/v1/workflows/${workflow.id}/versions/1`, `/v1/jobs/${run.jobId}`, `/v1/jobs/${run.jobId}/why`, `/v1/runs/${run.id}`,
-      `/v1/runs/${run.id}/logs`, `/v1/runs/${run.id}/events`, `/v1/runs/${run.id}/artifacts`, "/v1/projects/default", `/v1/projects/${workflow.projectId}`,
+      `/v1/runs/${run.id}/logs`, `/v1/runs/${run.id}/events`, `/v1/runs/${run.id}/artifacts`, `/v1/batches/${batch}`,
+      "/v1/projects/default", `/v1/projects/${workflow.projectId}`,
       "/v1/projects/default/environments", "/v1/projects/default/environments/default",
     ]; // biome-ignore format: a list of paths
     for (const path of paths) {
@@ -174,7 +178,7 @@ describe("another project's objects", () => {
       const theirs = await api.get(path, { key: stranger });
       expect([path, theirs.status, theirs.json.code]).toEqual([path, 404, "NOT_FOUND"]);
     }
-    for (const list of ["projects", "workflows", "jobs", "runs", "schedules"]) {
+    for (const list of ["projects", "workflows", "jobs", "runs", "schedules", "batches"]) {
       const { items } = (await api.get(`/v1/${list}`, { key: stranger })).json;
       expect(items.filter((item: { id: string; projectId?: string }) => (item.projectId ?? item.id) !== id)).toEqual(
         [],
@@ -183,6 +187,11 @@ describe("another project's objects", () => {
     expect((await api.request("DELETE", `/v1/workflows/${workflow.id}`, { key: stranger })).status).toBe(404);
     expect((await api.request("DELETE", `/v1/schedules/${scheduleId}`, { key: stranger })).status).toBe(404);
     expect((await api.post(`/v1/schedules/${scheduleId}/trigger`, {}, { key: stranger })).status).toBe(404);
+    for (const end of ["results", "cancel", "pause", "resume", "retry"]) {
+      const method = end === "results" ? "GET" : "POST";
+      const theirs = await api.request(method, `/v1/batches/${batch}/${end}`, { key: stranger });
+      expect([end, theirs.status]).toEqual([end, 404]);
+    }
   });
 
   it("are out of a key's reach when it makes keys (B116)", async () => {

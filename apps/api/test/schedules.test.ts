@@ -16,7 +16,9 @@ beforeEach(async () => {
 });
 
 afterEach(() => api[Symbol.asyncDispose]());
-afterAll(async () => schemas[Symbol.asyncDispose]());
+afterAll(async () => {
+  await schemas[Symbol.asyncDispose]();
+});
 
 const hourly = { workflow: "hello", kind: "cron", cron: "0 * * * *" };
 

@@ -17,6 +17,19 @@ export interface JobRun {
   readonly finishedAt: string | null;
 }
 
+export interface Batch {
+  readonly id: string;
+  readonly workflow: string;
+  readonly version: number;
+  readonly status: string;
+  readonly itemCount: number;
+  readonly concurrency: number;
+  readonly counts: Readonly<Record<"waiting" | "queued" | "running" | "succeeded" | "failed" | "canceled", number>>;
+  readonly failure: Failure | null;
+  readonly createdAt: string;
+  readonly finishedAt: string | null;
+}
+
 export interface Attempt {
   readonly id: string;
   readonly no: number;

@@ -4,6 +4,8 @@ import { type ExitCode, exitCodes } from "./exit-codes.js";
 export interface Fault {
   readonly pointer: string;
   readonly message: string;
+  /** Of a table: the row as a spreadsheet counts it. */
+  readonly row?: number;
 }
 
 /** An RFC 9457 problem document, as the API answers with. */

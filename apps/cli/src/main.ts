@@ -42,9 +42,10 @@ function fail(error: unknown): ExitCode {
     writeProblem(error.problem);
     return error.exitCode;
   }
-  const faults = (error.problem.errors ?? []).map(({ pointer, message }) =>
-    pointer === "" ? message : `${pointer}: ${message}`,
-  );
+  const faults = (error.problem.errors ?? []).map(({ pointer, message, row }) => {
+    const place = row === undefined ? pointer : `row ${row} ${pointer.replace(/^\/items(File|\/\d+)/, "")}`.trim();
+    return place === "" ? message : `${place}: ${message}`;
+  });
   const more = faults.filter((fault) => fault !== error.message).map((fault) => `  ${fault}\n`); // the API may have named the first
   stderr.write([`maia: ${error.message}\n`, ...more, error.hint ? `${error.hint}\n` : ""].join(""));
   return error.exitCode;

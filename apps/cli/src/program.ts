@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { addBatchCommands } from "./batch-commands.js";
 import type { GetFlags } from "./commands/artifacts.js";
 import type { RunFlags } from "./commands/run.js";
 import type { ListFlags, LogsFlags } from "./commands/runs.js";
@@ -56,6 +57,7 @@ export function buildProgram(context: Context, done: (exitCode: ExitCode) => voi
   addRunsCommands(program, context, act);
   addArtifactCommands(program, context, act);
   addScheduleCommands(program, context, act);
+  addBatchCommands(program, context, act);
   addStatusCommands(program, context, act);
   addHelp(program, context);
   return program;

@@ -5,6 +5,7 @@ import type { SchemaWorker } from "@maia/schema";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
 import { type Advanced, type Advancer, advanceRun, runWaitMs } from "./advance.js";
+import { Batches } from "./batches.js";
 import { Carrier } from "./carrier.js";
 import { Claimer } from "./claimer.js";
 import type { EngineConfig } from "./config.js";
@@ -54,6 +55,7 @@ export class Engine implements AsyncDisposable {
   readonly #carrier: Carrier;
   readonly #claimer: Claimer;
   readonly #schedules: Schedules;
+  readonly #batches: Batches;
   readonly #runs = new Map<string, InHand>();
   /** Runs with ready steps and no slot for them, in the order in which they asked. */
   readonly #hungry = new Set<string>();
@@ -113,6 +115,7 @@ export class Engine implements AsyncDisposable {
       broken: (run, error) => this.#quarantine(run, error),
     });
     this.#queue = new QueueWatch({ db, clock, monotonic: deps.monotonic, writes: this.#writes });
+    this.#batches = new Batches({ db, blobs, logger, clock, writes: this.#writes });
     this.#claimer = new Claimer({
       db,
       clock,
@@ -145,7 +148,7 @@ export class Engine implements AsyncDisposable {
     return this.#lease.engineId;
   }
 
-  /** One round: schedules beside it, cancels, retries that are due, steps that waited for a slot, then new jobs. */
+  /** One round: schedules beside it, cancels, retries that are due, steps that waited for a slot, rows of batches, new jobs. */
   async #tick(): Promise<void> {
     if (!this.#draining) this.#schedules.look();
     const due = new Set(await cancelRequests(this.deps.db, this.engineId));
@@ -155,6 +158,7 @@ export class Engine implements AsyncDisposable {
     await Promise.all([...due].map((runId) => this.#advanceSafely(runId)));
     const nextMs = await this.#queue.expire();
     if (nextMs !== null) this.#ticker.wakeAt(nextMs);
+    if (!this.#draining) await this.#batches.tick();
     await this.#claim();
   }
 

@@ -2,6 +2,7 @@ import {
   contentSize,
   type Db,
   databaseSize,
+  deleteEmptyBatches,
   deleteJob,
   deleteOldestEvents,
   type EndedJob,
@@ -64,6 +65,8 @@ export class Housekeeper implements AsyncDisposable {
     const now = clock();
     const jobs = await this.#deleteJobs(now);
     if (jobs > 0) while (!this.#isStopped && (await db.write(deleteOldestEvents)) > 0) {}
+    const oldest = constants.retentionMs > 0 ? ago(now, constants.retentionMs) : new Date(0);
+    while (!this.#isStopped && (await db.write((tx) => deleteEmptyBatches(tx, oldest))) > 0) {}
     while (
       !this.#isStopped &&
       (await db.write((tx) => expireIdempotencyKeys(tx, ago(now, constants.idempotencyTtlMs)))) > 0

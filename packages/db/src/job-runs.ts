@@ -14,22 +14,24 @@ export async function moveJob(
   const at = toDbTime(now);
   const stamp = to === "RUNNING" ? `"startedAt" = ?` : `"finishedAt" = ?`;
   const failure = facts.failure ? JSON.stringify(facts.failure) : null;
-  const changed = await tx.sql.run(
-    `UPDATE "JobRun" SET "status" = ?, "failure" = ?, ${stamp} WHERE "id" = ? AND "status" = ?`,
+  const row = await tx.sql.get<{ batchId: string | null }>(
+    `UPDATE "JobRun" SET "status" = ?, "failure" = ?, ${stamp} WHERE "id" = ? AND "status" = ? RETURNING "batchId"`,
     to,
     failure,
     at,
     job.id,
     from[0],
   );
-  if (changed === 0) return false;
+  if (!row) return false;
   const data = {
     jobId: job.id,
     status: to,
     runId: facts.runId ?? null,
+    ...(row.batchId === null ? {} : { batchId: row.batchId }),
     at: now.toISOString(),
     ...(facts.failure ? { failure: facts.failure } : {}),
   };
   await tx.event("job_status", { projectId: job.projectId }, data);
+  if (row.batchId !== null && to !== "RUNNING") tx.ring("engine"); // its batch may have another row to open
   return true;
 }

@@ -26,6 +26,9 @@ interface Waiting {
   readonly priority: number;
 }
 
+/** Rows of a batch that is held wait with it. */
+const IS_NOT_HELD = `("batchId" IS NULL OR "batchId" NOT IN (SELECT "id" FROM "Batch" WHERE "status" = 'PAUSED'))`;
+
 /**
  * The jobs that are next: the highest priority first; within one, the workflows by turns, so that a backlog of one delays
  * no other; within a workflow the oldest. `after` is the workflow that had the last turn.
@@ -102,7 +105,8 @@ async function oldest(
 ): Promise<QueuedJob[]> {
   return sql.all(
     `SELECT "id", "projectId", "workflowId", "workflowVersionId", "inputJson" FROM "JobRun"
-     WHERE "status" = 'QUEUED' AND "priority" = ? AND "workflowId" = ? AND "id" > ? ORDER BY "id" LIMIT ?`,
+     WHERE "status" = 'QUEUED' AND "priority" = ? AND "workflowId" = ? AND "id" > ? AND ${IS_NOT_HELD}
+     ORDER BY "id" LIMIT ?`,
     priority,
     workflowId,
     after ?? "",

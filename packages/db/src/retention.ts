@@ -43,6 +43,17 @@ export async function deleteJob(db: Db, job: EndedJob): Promise<void> {
   });
 }
 
+/** Deletes batches whose jobs have been deleted, and those that ended before a moment without any. @returns how many, at most a part. */
+export function deleteEmptyBatches({ sql }: Tx, before: Date): Promise<number> {
+  return sql.run(
+    `DELETE FROM "Batch" WHERE "id" IN (
+       SELECT b."id" FROM "Batch" b WHERE b."finishedAt" IS NOT NULL AND (b."cursor" > 0 OR b."finishedAt" < ?)
+       AND NOT EXISTS (SELECT 1 FROM "JobRun" j WHERE j."batchId" = b."id") LIMIT ?)`,
+    toDbTime(before),
+    ROWS_AT_ONCE,
+  );
+}
+
 function deleteEvents({ sql }: Tx, runId: string): Promise<number> {
   const text = `DELETE FROM "LogEvent" WHERE "id" IN (SELECT "id" FROM "LogEvent" WHERE "runId" = ? LIMIT ?)`;
   return sql.run(text, runId, EVENTS_AT_ONCE);
@@ -62,7 +73,7 @@ export async function forgetBlobs({ sql }: Tx, before: Date): Promise<string[]> 
   const rows = await sql.all<{ sha256: string }>(
     `SELECT b."sha256" FROM "InputBlob" b WHERE b."usedAt" < ?
      AND NOT EXISTS (SELECT 1 FROM "InputFile" f WHERE f."sha256" = b."sha256")
-     AND NOT EXISTS (SELECT 1 FROM "Batch" t WHERE t."itemsSha256" = b."sha256")
+     AND NOT EXISTS (SELECT 1 FROM "BatchBlob" t WHERE t."sha256" = b."sha256")
      ORDER BY b."usedAt" LIMIT ?`,
     toDbTime(before),
     ROWS_AT_ONCE,
@@ -74,11 +85,7 @@ export async function forgetBlobs({ sql }: Tx, before: Date): Promise<string[]> 
 /** Takes out of a set of hashes those that a row refers to. Artifacts have no index by hash: they are read once, in parts. */
 export async function keepReferred(sql: Sql, hashes: Set<string>): Promise<void> {
   for (const sha256 of [...hashes]) {
-    const known = await sql.get(
-      `SELECT 1 AS "one" FROM "InputBlob" WHERE "sha256" = ? UNION ALL SELECT 1 FROM "Batch" WHERE "itemsSha256" = ? LIMIT 1`,
-      sha256,
-      sha256,
-    );
+    const known = await sql.get(`SELECT 1 AS "one" FROM "InputBlob" WHERE "sha256" = ?`, sha256);
     if (known) hashes.delete(sha256);
   }
   for (let after = ""; hashes.size > 0; ) {

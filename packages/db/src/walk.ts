@@ -4,7 +4,7 @@ import type { Sql, SqlValue } from "./types.js";
 
 /** How a list goes through a table whose ids are made in the order of time, newest first. */
 export interface Walk {
-  readonly table: "JobRun" | "Run";
+  readonly table: "JobRun" | "Run" | "Batch";
   /**
    * Columns with the values that they must have, each set served by an index that ends in the id. Several sets are
    * walked side by side and merged; an empty one is the whole table.
@@ -40,7 +40,7 @@ export function inProjects(projects: Scope): Condition[] {
 const FIRST_LOOK = 500;
 const LOOK = 5_000;
 
-const prefixes = { JobRun: "job", Run: "run" } as const;
+const prefixes = { JobRun: "job", Run: "run", Batch: "bat" } as const;
 
 /**
  * The ids of a page and one more, newest first. What it costs follows from how many rows are passed on the way, not

@@ -77,8 +77,8 @@ async function insertWorkflows(sql: Db["sql"]): Promise<void> {
     }
   }
   await sql.run(
-    `INSERT INTO "Batch" ("id", "projectId", "workflowId", "version", "status", "itemsSha256", "itemCount", "concurrency", "createdAt")
-     VALUES ('bat_1', 'prj_a', 'wf_a0', 1, 'RUNNING', '', 1, 1, ?)`,
+    `INSERT INTO "Batch" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "status", "itemsSha256", "itemCount", "concurrency", "createdAt")
+     VALUES ('bat_1', 'prj_a', 'wf_a0', 'v_wf_a0', 'env_prj_a', 'RUNNING', '', 1, 1, ?)`,
     at,
   );
 }

@@ -54,6 +54,8 @@ export type FailureCode =
 export interface InputIssue {
   readonly pointer: string;
   readonly message: string;
+  /** Of a table's cell: the row as a spreadsheet counts it. */
+  readonly row?: number;
 }
 
 /** A failure that its reader can act on. Whatever is no MaiaError is a bug: logged, never shown. */

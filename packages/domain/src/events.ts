@@ -1,4 +1,5 @@
 import type { AttemptStatus } from "./attempt.js";
+import type { BatchFailure, BatchStatus } from "./batch.js";
 import type { FailureCode } from "./errors.js";
 import type { InputFileStatus } from "./input-file.js";
 import type { JobRunStatus } from "./job-run.js";
@@ -13,6 +14,7 @@ export const eventKinds = [
   "input_file_status",
   "artifact_created",
   "job_status",
+  "batch_status",
   "runner_status",
 ] as const;
 
@@ -92,7 +94,16 @@ export interface EventData {
     system: boolean;
     at: string;
   };
-  job_status: { jobId: string; status: JobRunStatus; runId?: string | null; at: string; failure?: FailureFacts | null };
+  job_status: {
+    jobId: string;
+    status: JobRunStatus;
+    runId?: string | null;
+    /** Of a batch's row. */
+    batchId?: string;
+    at: string;
+    failure?: FailureFacts | null;
+  };
+  batch_status: { batchId: string; status: BatchStatus; at: string; failure?: BatchFailure | null };
   runner_status: { runnerId: string; status: string; at: string };
 }
 

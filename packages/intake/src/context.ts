@@ -1,5 +1,6 @@
 import type { Db } from "@maia/db";
 import type { SchemaWorker } from "@maia/schema";
+import type { BlobStore } from "@maia/storage";
 
 /** What intake works with. */
 export interface IntakeContext {
@@ -8,6 +9,15 @@ export interface IntakeContext {
   readonly schemas: SchemaWorker;
   /** How long an Idempotency-Key is remembered, in milliseconds. */
   readonly idempotencyTtlMs: number;
+}
+
+/** What intake works with where it takes in batches. */
+export interface BatchContext extends IntakeContext {
+  readonly blobs: BlobStore;
+  /** Most items of one batch. */
+  readonly itemsMax: number;
+  /** Reads a line of JSON as strictly as a request's body. @throws {MaiaError} */
+  readonly parseJson: (text: string) => unknown;
 }
 
 /** On whose behalf something is taken in. */

@@ -1,6 +1,6 @@
 import { newId, type Trigger } from "@maia/domain";
 import type { Caller, IntakeContext } from "./context.js";
-import { hashRequest, type IdempotentRequest, jobMadeBefore, takeKey } from "./idempotency.js";
+import { hashRequest, type IdempotentRequest, madeBefore, takeKey } from "./idempotency.js";
 import type { JobRequest } from "./job-request.js";
 import { prepareJob, type Upload } from "./prepare-job.js";
 import { type JobCause, storeJob } from "./store-job.js";
@@ -32,13 +32,13 @@ export async function createJob(
 ): Promise<CreatedJob> {
   const { db } = context;
   const once = idempotencyKey === null ? null : idempotent(context, request, uploads, caller, idempotencyKey);
-  const before = once && (await jobMadeBefore(db.sql, once, now));
+  const before = once && (await madeBefore(db.sql, once, now));
   if (before) return { jobId: before, replayed: true };
   const job = await prepareJob(context, request, uploads, caller);
   const cause = { ...origin, requestedBy: caller.principal };
   return db.write(async (tx) => {
     const jobId = newId("job", now);
-    const twin = once && !(await takeKey(tx, once, jobId, now)) ? await jobMadeBefore(tx.sql, once, now) : null;
+    const twin = once && !(await takeKey(tx, once, jobId, now)) ? await madeBefore(tx.sql, once, now) : null;
     if (twin) return { jobId: twin, replayed: true };
     await storeJob(tx, jobId, job, cause, now);
     return { jobId, replayed: false };
@@ -52,5 +52,6 @@ function idempotent(
   { principal }: Caller,
   key: string,
 ): IdempotentRequest {
-  return { principal, key, requestHash: hashRequest(request, uploads), ttlMs: idempotencyTtlMs };
+  const requestHash = hashRequest(request, uploads);
+  return { principal, key, requestHash, ttlMs: idempotencyTtlMs, place: "/v1/jobs/" };
 }

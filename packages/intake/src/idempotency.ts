@@ -9,9 +9,9 @@ export interface IdempotentRequest {
   readonly key: string;
   readonly requestHash: string;
   readonly ttlMs: number;
+  /** What the address of the thing that is made begins with. */
+  readonly place: "/v1/jobs/" | "/v1/batches/";
 }
-
-const LOCATION = "/v1/jobs/";
 
 /** Covers what was asked for and the content of every file, however the files came. */
 export function hashRequest({ files, ...rest }: JobRequest, uploads: readonly Upload[]): string {
@@ -20,18 +20,18 @@ export function hashRequest({ files, ...rest }: JobRequest, uploads: readonly Up
 }
 
 /**
- * The job that the same request made before, or null.
+ * The id of what the same request made before, or null.
  * @throws {MaiaError} IDEMPOTENCY_KEY_REUSED where the key came with another request.
  */
-export async function jobMadeBefore(sql: Sql, request: IdempotentRequest, now: Date): Promise<string | null> {
+export async function madeBefore(sql: Sql, request: IdempotentRequest, now: Date): Promise<string | null> {
   const answer = await findIdempotencyKey(sql, request.principal, request.key, request.ttlMs, now);
   if (!answer) return null;
-  if (answer.requestHash === request.requestHash) return answer.location.slice(LOCATION.length);
+  if (answer.requestHash === request.requestHash) return answer.location.slice(request.place.length);
   throw new MaiaError("IDEMPOTENCY_KEY_REUSED", "The Idempotency-Key came with another request before; use a new key");
 }
 
-/** Notes which job the request makes. False: a twin was faster. */
-export async function takeKey({ sql }: Tx, request: IdempotentRequest, jobId: string, now: Date): Promise<boolean> {
+/** Notes what the request makes. False: a twin was faster. */
+export async function takeKey({ sql }: Tx, request: IdempotentRequest, id: string, now: Date): Promise<boolean> {
   const changed = await sql.run(
     `INSERT INTO "IdempotencyKey" ("principal", "key", "requestHash", "status", "location", "createdAt") VALUES (?, ?, ?, 201, ?, ?)
      ON CONFLICT ("principal", "key") DO UPDATE SET "requestHash" = excluded."requestHash", "status" = 201,
@@ -39,7 +39,7 @@ export async function takeKey({ sql }: Tx, request: IdempotentRequest, jobId: st
     request.principal,
     request.key,
     request.requestHash,
-    `${LOCATION}${jobId}`,
+    `${request.place}${id}`,
     toDbTime(now),
     toDbTime(new Date(now.getTime() - request.ttlMs)),
   );

@@ -1,7 +1,12 @@
 export { type Accounted, accountFor, scheduledJob, setAside } from "./account.js";
-export type { Caller, IntakeContext } from "./context.js";
+export { type CreatedBatch, createBatch, tryBatch } from "./batch/create-batch.js";
+export { type Item, readItems, type StoredItem } from "./batch/items-file.js";
+export { type BatchRequest, CONCURRENCY_DEFAULT, CONCURRENCY_MAX, parseBatchRequest } from "./batch/request.js";
+export { type RetryRequest, retryBatch } from "./batch/retry-batch.js";
+export type { BatchContext, Caller, IntakeContext } from "./context.js";
 export { type CreatedJob, createJob, type JobOrigin } from "./create-job.js";
 export { type JobFile, type JobRequest, type JobUrlFile, parseJobRequest } from "./job-request.js";
+export { type JobRules, jobRulesOf } from "./job-rules.js";
 export { type PreparedJob, prepareJob, type Upload } from "./prepare-job.js";
 export { type Published, type PublishRequest, publishWorkflow } from "./publish-workflow.js";
 export {
@@ -11,4 +16,4 @@ export {
   type ScheduleRequest,
 } from "./schedule-request.js";
 export { beginning, continuation, movesInstants, scheduleValues } from "./schedule-values.js";
-export { type JobCause, storeJob } from "./store-job.js";
+export { type JobCause, type StorableJob, storeJob } from "./store-job.js";

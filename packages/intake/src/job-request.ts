@@ -47,11 +47,11 @@ export const jobFields = [
   "priority",
   "labels",
 ] as const;
-const FILES_MAX = 1_000;
-const URL_FILES_MAX = 100;
+export const FILES_MAX = 1_000;
+export const URL_FILES_MAX = 100;
 const LABELS_MAX = 32;
 const LABEL_MAX = 128;
-const PRIORITY_MAX = 100;
+export const PRIORITY_MAX = 100;
 const REF_MAX = 255;
 
 /** Reads the request for a job. @throws {MaiaError} INVALID with a pointer for each fault. */
@@ -77,15 +77,17 @@ export function readJobRequest(field: (name: (typeof jobFields)[number]) => Read
 }
 
 /** Something by id or by name. It may be left out, but a value that is no text is a mistake and not a choice. */
-function readRef(place: Reader): string | null {
+export function readRef(place: Reader): string | null {
   return place.isAbsent ? null : place.string(refProblem);
 }
 
-function refProblem(text: string): string | null {
+/** What is wrong with an id or a name, or null. */
+export function refProblem(text: string): string | null {
   return nameProblem(text, REF_MAX);
 }
 
-function readFile(file: Reader): JobFile {
+/** A file by the hash of its content. */
+export function readFile(file: Reader): JobFile {
   const field = file.object(["name", "sha256"]);
   return {
     name: field("name").string(fileNameProblem),
@@ -93,7 +95,8 @@ function readFile(file: Reader): JobFile {
   };
 }
 
-function readUrlFile(file: Reader): JobUrlFile {
+/** A file that is to be downloaded. */
+export function readUrlFile(file: Reader): JobUrlFile {
   const field = file.object(["url", "name"]);
   const url = field("url").string(urlProblem);
   return { url, name: field("name").isAbsent ? nameOf(url) : field("name").string(fileNameProblem) };
@@ -114,7 +117,8 @@ function decoded(text: string): string {
   }
 }
 
-function readLabels(labels: Reader): { [name: string]: string } {
+/** Labels by their names. */
+export function readLabels(labels: Reader): { [name: string]: string } {
   const result: { [name: string]: string } = {};
   for (const [name, value] of labels.entries(LABELS_MAX)) {
     const problem = isForbiddenKey(name) ? "is not allowed as a label" : nameProblem(name, LABEL_MAX);

@@ -61,8 +61,15 @@ async function checkParams(
   return text;
 }
 
-/** The files that were uploaded before, to any project that the caller may use. */
-async function knownFiles(sql: Sql, { projects }: Caller, { files }: JobRequest): Promise<Upload[]> {
+/**
+ * The files that were uploaded before, to any project that the caller may use.
+ * @throws {MaiaError} BLOB_UNKNOWN
+ */
+export async function knownFiles(
+  sql: Sql,
+  { projects }: Caller,
+  { files }: Pick<JobRequest, "files">,
+): Promise<Upload[]> {
   const found: Upload[] = [];
   const unknown: InputIssue[] = [];
   for (const [index, { name, sha256 }] of files.entries()) {

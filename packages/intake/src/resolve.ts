@@ -4,6 +4,9 @@ import type { Caller } from "./context.js";
 import type { JobRequest } from "./job-request.js";
 import { type JobRules, jobRulesOf } from "./job-rules.js";
 
+/** The names in a request. */
+export type Named = Pick<JobRequest, "workflow" | "project" | "version" | "environment" | "runner">;
+
 /** What a job's request names, as it stands in the database. */
 export interface Resolved extends JobRules {
   readonly projectId: string;
@@ -17,7 +20,7 @@ export interface Resolved extends JobRules {
  * Finds what a request names, by id or by name. What belongs to another project is missing.
  * @throws {MaiaError} NOT_FOUND, NO_VERSION
  */
-export async function resolveRequest(sql: Sql, request: JobRequest, caller: Caller): Promise<Resolved> {
+export async function resolveRequest(sql: Sql, request: Named, caller: Caller): Promise<Resolved> {
   const row = await findTarget(sql, request);
   if (!row || !mayUse(caller, row.projectId) || !(await isInProject(sql, request, row)))
     throw await whatIsMissing(sql, request, caller);
@@ -47,7 +50,7 @@ const isProjectId = isIdOf("prj");
 const isEnvironmentId = isIdOf("env");
 
 /** Project, workflow, version and environment in one question: this is asked for every job. */
-async function findTarget(sql: Sql, request: JobRequest): Promise<Target | undefined> {
+async function findTarget(sql: Sql, request: Named): Promise<Target | undefined> {
   const { workflow, version } = request;
   const project = request.project ?? DEFAULT_NAME;
   const environment = request.environment ?? DEFAULT_NAME;
@@ -67,13 +70,13 @@ async function findTarget(sql: Sql, request: JobRequest): Promise<Target | undef
 }
 
 /** A workflow that is named by its id must lie in the project that is named beside it. */
-async function isInProject(sql: Sql, { workflow, project }: JobRequest, { projectId }: Target): Promise<boolean> {
+async function isInProject(sql: Sql, { workflow, project }: Named, { projectId }: Target): Promise<boolean> {
   if (project === null || !isWorkflowId.test(workflow)) return true;
   return (await findProject(sql, project))?.id === projectId;
 }
 
 /** Nothing was found: was it the project or the workflow? */
-async function whatIsMissing(sql: Sql, request: JobRequest, caller: Caller): Promise<MaiaError> {
+async function whatIsMissing(sql: Sql, request: Named, caller: Caller): Promise<MaiaError> {
   const { workflow } = request;
   const project = request.project ?? DEFAULT_NAME;
   if (request.project === null && isWorkflowId.test(workflow)) return missing("workflow", workflow);

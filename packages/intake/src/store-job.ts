@@ -1,7 +1,8 @@
 import { keepBlob, type Tx, toDbTime } from "@maia/db";
 import { inputFilePath, invalid, newId, type Trigger } from "@maia/domain";
-import type { JobUrlFile } from "./job-request.js";
-import { type PreparedJob, type Upload, unknownBlob } from "./prepare-job.js";
+import type { JobRequest, JobUrlFile } from "./job-request.js";
+import { type Upload, unknownBlob } from "./prepare-job.js";
+import type { Resolved } from "./resolve.js";
 
 /** Why a job exists, and on whose behalf. */
 export interface JobCause {
@@ -17,11 +18,20 @@ export interface JobCause {
   readonly rerun?: string;
 }
 
+/** What is stored of a job. */
+export interface StorableJob {
+  readonly target: Omit<Resolved, "inputSpec">;
+  readonly request: Pick<JobRequest, "files" | "urlFiles" | "priority" | "labels">;
+  /** The params as JSON text, defaults filled in. */
+  readonly params: string;
+  readonly files: readonly Upload[];
+}
+
 /**
  * Stores a job with its files and its event, and wakes the engine.
  * @throws {MaiaError} BLOB_UNKNOWN when the bytes of a file were collected since it was looked up.
  */
-export async function storeJob(tx: Tx, jobId: string, job: PreparedJob, cause: JobCause, now: Date): Promise<void> {
+export async function storeJob(tx: Tx, jobId: string, job: StorableJob, cause: JobCause, now: Date): Promise<void> {
   const { projectId } = job.target;
   await insertJob(tx, jobId, job, cause, now);
   for (const [position, file] of job.files.entries()) {
@@ -31,11 +41,13 @@ export async function storeJob(tx: Tx, jobId: string, job: PreparedJob, cause: J
   for (const [index, file] of job.request.urlFiles.entries()) {
     await insertUrlFile(tx, jobId, job.files.length + index, file, now);
   }
-  await tx.event("job_status", { projectId }, { jobId, status: "QUEUED", runId: null, at: now.toISOString() });
+  const batch = cause.batchId === undefined ? {} : { batchId: cause.batchId };
+  const data = { jobId, status: "QUEUED" as const, runId: null, ...batch, at: now.toISOString() };
+  await tx.event("job_status", { projectId }, data);
   tx.ring("engine");
 }
 
-async function insertJob(tx: Tx, jobId: string, job: PreparedJob, cause: JobCause, now: Date): Promise<void> {
+async function insertJob(tx: Tx, jobId: string, job: StorableJob, cause: JobCause, now: Date): Promise<void> {
   const { target, request, params } = job;
   await tx.sql.run(
     `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "runnerId", "status", "inputJson", "priority", "labels",

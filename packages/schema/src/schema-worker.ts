@@ -23,7 +23,12 @@ export interface SchemaWorker extends AsyncDisposable {
   check(schema: unknown): Promise<InputIssue[]>;
   /** Whether a value fits a schema, with the schema's defaults filled in; pointers begin at the value's root. */
   validate(schema: JsonObject, value: Json): Promise<Validation>;
+  /** The same for many values: as many at a time as the limits of one validation leave room for. */
+  validateAll(schema: JsonObject, values: readonly Json[]): Promise<Validated[]>;
 }
+
+/** One of many values as JSON text, its defaults filled in, or what is wrong with it. */
+export type Validated = Omit<Validation, "value">;
 
 /** Starts no thread yet: that waits for the first request. */
 export function openSchemaWorker(limits: SchemaLimits): SchemaWorker {
@@ -36,6 +41,10 @@ interface Prepared {
   readonly text: string;
   readonly issues: readonly InputIssue[];
 }
+
+/** Most text that one request of many values carries, in characters, and most values. */
+const TOGETHER_CHARACTERS = 128 * 1024;
+const TOGETHER_MAX = 200;
 
 /** Most schemas remembered as having overrun their limits. */
 const SUSPECTS_MAX = 1_000;
@@ -82,9 +91,29 @@ class TwoLanes implements SchemaWorker {
       reply = await this.ask({ ask: "validate", hash, schema: text, value: valueText });
     }
     if (typeof reply === "string") return refuse([this.issueOf(reply, "checking this value against the schema")]);
-    if (reply.is === "unknown") throw new Error("the schema worker does not know what it was told");
+    if (reply.is !== "done") throw new Error("the schema worker does not know what it was told");
     if (reply.issues.length > 0) return refuse(reply.issues);
     return { value: JSON.parse(reply.value), text: reply.value, issues: [] };
+  }
+
+  async validateAll(schema: JsonObject, values: readonly Json[]): Promise<Validated[]> {
+    const results: Validated[] = [];
+    for (const group of grouped(values)) results.push(...(await this.validateGroup(schema, group)));
+    return results;
+  }
+
+  /** Together; one by one where that has been too much, so that the value whose fault it is answers for it alone. */
+  private async validateGroup(schema: JsonObject, { values, text }: Group): Promise<readonly Validated[]> {
+    const { hash, text: schemaText, issues } = this.prepare(schema);
+    if (text !== null && issues.length === 0 && !this.suspects.has(hash)) {
+      const reply = await this.ask({ ask: "validateAll", hash, schema: schemaText, value: text });
+      if (typeof reply !== "string" && reply.is === "all") {
+        return reply.verdicts.map((verdict) => ({ text: verdict.value, issues: verdict.issues }));
+      }
+    }
+    const results: Validated[] = [];
+    for (const value of values) results.push(await this.validate(schema, value));
+    return results;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -128,6 +157,31 @@ function prepareSchema(schema: unknown, limits: SchemaLimits): Prepared {
   const message = `must have at most ${limits.maxBytes} bytes`;
   if (Buffer.byteLength(text) > limits.maxBytes) return { hash: "", text: "", issues: [{ pointer: "", message }] };
   return { hash: sha256Hex(text), text, issues };
+}
+
+/** Values that are validated together, as the text of a list; null where one of them is no JSON. */
+interface Group {
+  readonly values: readonly Json[];
+  readonly text: string | null;
+}
+
+function* grouped(values: readonly Json[]): Generator<Group> {
+  let together: Json[] = [];
+  let texts: string[] = [];
+  let characters = 0;
+  for (const value of values) {
+    const text = stringify(value);
+    if (text !== null) {
+      together.push(value);
+      texts.push(text);
+      characters += text.length;
+      if (characters < TOGETHER_CHARACTERS && texts.length < TOGETHER_MAX) continue;
+    }
+    if (texts.length > 0) yield { values: together, text: `[${texts.join(",")}]` };
+    if (text === null) yield { values: [value], text };
+    [together, texts, characters] = [[], [], 0];
+  }
+  if (texts.length > 0) yield { values: together, text: `[${texts.join(",")}]` };
 }
 
 function stringify(value: Json): string | null {

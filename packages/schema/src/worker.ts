@@ -1,8 +1,8 @@
 import { parentPort } from "node:worker_threads";
-import type { InputIssue, JsonObject } from "@maia/domain";
+import type { InputIssue, Json, JsonObject } from "@maia/domain";
 import { type Compiled, compile, judge } from "./compile.js";
 import { draftOf } from "./keywords.js";
-import { READY, type Reply, type Request } from "./requests.js";
+import { READY, type Reply, type Request, type Verdict } from "./requests.js";
 
 /** Most text of schemas that are kept compiled, in characters; compiled they take some thirty times as much memory. */
 const KEPT_CHARACTERS = 1024 * 1024;
@@ -17,8 +17,12 @@ function answer({ ask, hash, schema, value }: Request): Reply {
   const known = kept.get(hash)?.compiled;
   if (!known && schema === null) return { is: "unknown" };
   const document = JSON.parse(value);
-  const issues = guarded(() => (known ?? keep(hash, schema ?? "null")).validate(document));
-  return { is: "done", issues, value: issues.length > 0 ? value : JSON.stringify(document) };
+  const judged = (one: Json): Verdict => {
+    const issues = guarded(() => (kept.get(hash)?.compiled ?? keep(hash, schema ?? "null")).validate(one));
+    return { issues, value: issues.length > 0 ? "" : JSON.stringify(one) };
+  };
+  if (ask === "validateAll") return { is: "all", verdicts: document.map(judged) };
+  return { is: "done", ...judged(document) };
 }
 
 /** Keeps a compiled schema, and forgets the oldest ones that there is no room for. */

@@ -26,6 +26,7 @@ const fixed = {
   maxAttemptsLost: 3,
   logLineMax: 64 * KIB,
   logAttemptMax: 64 * MIB,
+  batchItemsMax: 100_000,
   jsonBodyMax: MIB,
   jsonDepthMax: 64,
   schemaMaxBytes: 64 * KIB,

@@ -48,7 +48,11 @@ const problemSchema = {
       type: "array",
       items: {
         type: "object",
-        properties: { pointer: { type: "string" }, message: { type: "string" } },
+        properties: {
+          pointer: { type: "string" },
+          message: { type: "string" },
+          row: { type: "integer", description: "Of a table: the row as a spreadsheet counts it" },
+        },
         required: ["pointer", "message"],
       },
     },

@@ -1,5 +1,6 @@
 import type { Route } from "../http/route.js";
 import { artifactRoutes } from "./artifacts.js";
+import { batchRoutes } from "./batches.js";
 import { blobRoutes } from "./blobs.js";
 import { environmentRoutes } from "./environments.js";
 import { eventRoutes } from "./events.js";
@@ -21,6 +22,7 @@ export const routes: readonly Route[] = [
   ...eventRoutes,
   ...logRoutes,
   ...artifactRoutes,
+  ...batchRoutes,
   ...blobRoutes,
   ...workflowRoutes,
   ...versionRoutes,

@@ -7,6 +7,7 @@ const looks: Readonly<Record<string, { icon: string; style: Style }>> = {
   FETCHING: { icon: "⇣", style: "cyan" },
   PENDING: { icon: "·", style: "dim" },
   DISPATCHING: { icon: "◌", style: "cyan" },
+  PAUSED: { icon: "‖", style: "yellow" },
   RUNNING: { icon: "▶", style: "cyan" },
   SUCCEEDED: { icon: "✓", style: "green" },
   READY: { icon: "✓", style: "green" },

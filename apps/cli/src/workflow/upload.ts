@@ -26,6 +26,7 @@ export async function uploadFiles(
   flags: readonly string[],
   project: string | undefined,
   told: (text: string) => void,
+  called = "--file",
 ): Promise<JobFile[]> {
   const files: JobFile[] = [];
   const sent = new Set<string>();
@@ -33,7 +34,8 @@ export async function uploadFiles(
   for (const flag of flags) {
     const { name, path } = readFileFlag(flag);
     const found = await stat(path).catch(() => null);
-    if (!found?.isFile()) throw usage(`--file ${flag}: ${found ? "that is not a file" : `there is no file ${path}`}`);
+    if (!found?.isFile())
+      throw usage(`${called} ${path}: ${found ? "that is not a file" : `there is no file ${path}`}`);
     const sha256 = await hashOf(path);
     const address = `v1/blobs/${sha256}${query}`;
     if (!sent.has(sha256) && !(await api.has(address))) {

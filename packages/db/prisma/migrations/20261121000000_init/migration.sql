@@ -290,19 +290,41 @@ CREATE TABLE "Batch" (
     "id" TEXT NOT NULL PRIMARY KEY,
     "projectId" TEXT NOT NULL,
     "workflowId" TEXT NOT NULL,
-    "version" INTEGER NOT NULL,
+    "workflowVersionId" TEXT NOT NULL,
+    "environmentId" TEXT NOT NULL,
+    "runnerId" TEXT,
+    "originBatchId" TEXT,
     "status" TEXT NOT NULL,
+    "priority" INTEGER NOT NULL DEFAULT 0,
+    "labels" TEXT NOT NULL DEFAULT '{}',
     "itemsSha256" TEXT NOT NULL,
     "itemCount" INTEGER NOT NULL,
+    "columns" TEXT,
     "cursor" INTEGER NOT NULL DEFAULT 0,
+    "cursorBytes" BIGINT NOT NULL DEFAULT 0,
     "concurrency" INTEGER NOT NULL,
     "maxFailures" INTEGER,
     "failure" TEXT,
+    "requestedBy" TEXT,
+    "counts" TEXT,
     "cancelRequestedAt" DATETIME,
     "createdAt" DATETIME NOT NULL,
     "finishedAt" DATETIME,
     CONSTRAINT "Batch_projectId_fkey" FOREIGN KEY ("projectId") REFERENCES "Project" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
-    CONSTRAINT "Batch_workflowId_fkey" FOREIGN KEY ("workflowId") REFERENCES "Workflow" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+    CONSTRAINT "Batch_workflowId_fkey" FOREIGN KEY ("workflowId") REFERENCES "Workflow" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "Batch_workflowVersionId_fkey" FOREIGN KEY ("workflowVersionId") REFERENCES "WorkflowVersion" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "Batch_environmentId_fkey" FOREIGN KEY ("environmentId") REFERENCES "Environment" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "Batch_runnerId_fkey" FOREIGN KEY ("runnerId") REFERENCES "Runner" ("id") ON DELETE SET NULL ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "BatchBlob" (
+    "batchId" TEXT NOT NULL,
+    "sha256" TEXT NOT NULL,
+
+    PRIMARY KEY ("batchId", "sha256"),
+    CONSTRAINT "BatchBlob_batchId_fkey" FOREIGN KEY ("batchId") REFERENCES "Batch" ("id") ON DELETE CASCADE ON UPDATE CASCADE,
+    CONSTRAINT "BatchBlob_sha256_fkey" FOREIGN KEY ("sha256") REFERENCES "InputBlob" ("sha256") ON DELETE RESTRICT ON UPDATE CASCADE
 );
 
 -- CreateTable
@@ -384,6 +406,9 @@ CREATE INDEX "JobRun_scheduleId_id_idx" ON "JobRun"("scheduleId", "id");
 CREATE INDEX "JobRun_batchId_id_idx" ON "JobRun"("batchId", "id");
 
 -- CreateIndex
+CREATE INDEX "JobRun_batchId_status_idx" ON "JobRun"("batchId", "status");
+
+-- CreateIndex
 CREATE UNIQUE INDEX "JobRun_batchId_itemIndex_key" ON "JobRun"("batchId", "itemIndex");
 
 -- CreateIndex
@@ -439,6 +464,12 @@ CREATE INDEX "Batch_status_id_idx" ON "Batch"("status", "id");
 
 -- CreateIndex
 CREATE INDEX "Batch_projectId_id_idx" ON "Batch"("projectId", "id");
+
+-- CreateIndex
+CREATE INDEX "Batch_workflowId_id_idx" ON "Batch"("workflowId", "id");
+
+-- CreateIndex
+CREATE INDEX "BatchBlob_sha256_idx" ON "BatchBlob"("sha256");
 
 -- CreateIndex
 CREATE INDEX "IdempotencyKey_createdAt_idx" ON "IdempotencyKey"("createdAt");
