@@ -14,7 +14,7 @@ import type {
   TaskLimits,
 } from "@maia/runner-protocol";
 import { openLocalExecutor } from "../src/executor.js";
-import type { LocalExecutor, LocalExecutorOptions } from "../src/options.js";
+import type { DepsOptions, LocalExecutor, LocalExecutorOptions } from "../src/options.js";
 
 export const LIMITS: TaskLimits = {
   logLineMax: 65_536,
@@ -25,6 +25,13 @@ export const LIMITS: TaskLimits = {
   memoryBytes: null,
   processes: null,
 };
+
+/** Where the packages of an executor under test go. No registry: a test that installs names its own. */
+export function aDepot(root: string, changes: Partial<DepsOptions> = {}): DepsOptions {
+  const nowhere = "http://127.0.0.1:9/";
+  const limits = { timeoutMs: 60_000, cacheBytes: 1024 ** 3 };
+  return { root, npmRegistry: nowhere, pythonIndex: nowhere, ...limits, ...changes };
+}
 
 type Runtime = Task["runtime"];
 type Changes = Partial<Omit<Task, "limits" | "files">> & {
@@ -51,6 +58,7 @@ export class Workshop implements AsyncDisposable {
   static async open(
     isolation: "auto" | IsolationLevel = "auto",
     options: Partial<LocalExecutorOptions> = {},
+    deps: Partial<DepsOptions> = {},
   ): Promise<Workshop> {
     const root = options.root ?? mkdtempSync(join(tmpdir(), "maia-exec-"));
     const notes: string[] = [];
@@ -60,6 +68,7 @@ export class Workshop implements AsyncDisposable {
       ledgerId: "ledger",
       isolation,
       poolSize: 0,
+      deps: aDepot(`${root}-deps`, deps),
       leaseTtlMs: 15_000,
       keep: (bytes) => keepIn(kept, bytes()),
       log: (_level, message, fields) => notes.push(`${message} ${JSON.stringify(fields ?? {})}`),
@@ -124,7 +133,8 @@ export class Workshop implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.executor[Symbol.asyncDispose]();
-    if (this.isOwnRoot) rmSync(this.root, { recursive: true, force: true });
+    const own = this.isOwnRoot ? [this.root, `${this.root}-deps`] : [];
+    for (const folder of own) rmSync(folder, { recursive: true, force: true });
   }
 }
 
