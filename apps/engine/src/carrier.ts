@@ -1,12 +1,23 @@
 import type { AttemptRef, Db, Tx } from "@maia/db";
 import { type AttemptEnd, type Clock, isMaiaError } from "@maia/domain";
-import { type CancelMode, type Executor, ExecutorError, type Frame } from "@maia/runner-protocol";
+import { type CancelMode, type Executor, ExecutorError, type Frame, type TaskDeps } from "@maia/runner-protocol";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
 import { type Advanced, type Advancer, advanceRun } from "./advance.js";
 import { buildTask, TaskError, type TaskRules } from "./dispatch.js";
-import { type Flight, type InHand, judgeRefusal, type Landing, land, loseFlight } from "./flights.js";
+import {
+  after,
+  drained,
+  type Flight,
+  type InHand,
+  judgeRefusal,
+  type Landing,
+  land,
+  landOwnLines,
+  loseFlight,
+} from "./flights.js";
 import { Backoff, pause } from "./pause.js";
+import { PinningError, Pinnings } from "./pinning.js";
 import type { Slots } from "./slots.js";
 import type { Writes } from "./writes.js";
 
@@ -44,7 +55,11 @@ export interface CarriedAttempt {
 export class Carrier {
   readonly #flights = new Map<string, Flight>();
 
-  constructor(private readonly deps: CarrierDeps) {}
+  readonly #pinnings: Pinnings;
+
+  constructor(private readonly deps: CarrierDeps) {
+    this.#pinnings = new Pinnings(deps);
+  }
 
   get size(): number {
     return this.#flights.size;
@@ -65,8 +80,8 @@ export class Carrier {
   }
 
   /** Takes an attempt in hand: sends its task, then follows it. Sending it again re-attaches where it has started. */
-  carry(inHand: InHand, attempt: CarriedAttempt, lastSeq: number): void {
-    const flight: Flight = { ref: attempt.ref, ...inHand, lastSeq, stop: null, draining: false };
+  carry(inHand: InHand, attempt: CarriedAttempt, so = { lastSeq: 0, seqBase: 0 }): void {
+    const flight: Flight = { ...onGround(inHand, attempt.ref), ...so };
     this.#flights.set(flight.ref.id, flight);
     void this.#fly(flight, () => this.#send(flight, attempt))
       .catch((error: unknown) => {
@@ -79,7 +94,7 @@ export class Carrier {
 
   /** Ends an attempt that has nobody left to report about it. */
   async lose(inHand: InHand, ref: AttemptRef, end: AttemptEnd): Promise<void> {
-    await this.#end({ ref, ...inHand, lastSeq: 0, stop: null, draining: false }, end);
+    await this.#end(onGround(inHand, ref), end);
   }
 
   /** Asks for the end of an attempt, and goes on asking until the executor has heard it. */
@@ -87,6 +102,7 @@ export class Carrier {
     const flight = this.#flights.get(attemptId);
     if (!flight) return;
     flight.stop = mode;
+    flight.leave?.();
     this.deps.executor.cancel(attemptId, mode).catch((error: unknown) => {
       const unknown = error instanceof ExecutorError && error.code === "ATTEMPT_UNKNOWN";
       if (!unknown) this.deps.logger.warn("a cancel could not be delivered yet", { attemptId, error });
@@ -120,9 +136,38 @@ export class Carrier {
 
   async *#send(flight: Flight, attempt: CarriedAttempt): AsyncGenerator<readonly Frame[]> {
     const { db, blobs, rules, executor } = this.deps;
-    const { task, find } = await buildTask(db, blobs, flight.run, flight.version, attempt, rules);
-    if (flight.stop !== null && flight.lastSeq === 0 && this.isLocal) throw new StoppedBeforeStart();
-    yield* executor.start(task, find, { ledgerId: attempt.ledgerId, fromSeq: flight.lastSeq + 1 });
+    const deps = await this.#packages(flight);
+    const { task, find } = await buildTask(db, blobs, flight.run, flight.version, { ...attempt, deps }, rules);
+    if (flight.stop !== null && flight.lastSeq === flight.seqBase && this.isLocal) throw new StoppedBeforeStart();
+    const fromSeq = flight.lastSeq - flight.seqBase + 1;
+    for await (const frames of executor.start(task, find, { ledgerId: attempt.ledgerId, fromSeq }))
+      yield after(flight.seqBase, frames);
+  }
+
+  /** The pinned packages that a step needs. Where nobody has pinned them yet, it waits for that, and its log says how it goes. */
+  async #packages(flight: Flight): Promise<TaskDeps | null> {
+    const found = await this.#pinnings.find(flight);
+    if (found !== "unknown") return found;
+    if (flight.stop !== null) throw new StoppedBeforeStart();
+    let told = Promise.resolve();
+    const wait = this.#pinnings.wait(flight, (lines) => {
+      told = told.then(() => this.#tell(flight, lines));
+    });
+    flight.leave = wait.leave;
+    try {
+      return await wait.deps;
+    } finally {
+      flight.leave = null;
+      await told;
+    }
+  }
+
+  /** @throws {LetGo} when the attempt is not ours any more. */
+  async #tell(flight: Flight, lines: readonly string[]): Promise<void> {
+    const { clock, writes } = this.deps;
+    if (!(await writes.patiently((tx) => landOwnLines(tx, flight, lines, clock())))) throw new LetGo();
+    flight.lastSeq += lines.length;
+    flight.seqBase = flight.lastSeq;
   }
 
   async #fly(flight: Flight, open: () => AsyncIterable<readonly Frame[]>): Promise<void> {
@@ -134,6 +179,7 @@ export class Carrier {
           backoff.reset();
         } catch (error) {
           if (this.deps.stopped.aborted) return;
+          if (error instanceof LetGo) return this.#refused(flight);
           const end = this.#judgeError(error, flight);
           if (end) return await this.#end(flight, end);
         }
@@ -155,9 +201,7 @@ export class Carrier {
         flight.lastSeq = landing.fromSeq - 1;
         return "again";
       } else {
-        this.#letGo(flight);
-        this.deps.slots.give();
-        this.deps.landed(flight, null);
+        this.#refused(flight);
         return "over";
       }
     }
@@ -200,6 +244,13 @@ export class Carrier {
     }
   }
 
+  /** The attempt is over already, or somebody else's. */
+  #refused(flight: Flight): void {
+    this.#letGo(flight);
+    this.deps.slots.give();
+    this.deps.landed(flight, null);
+  }
+
   #letGo(flight: Flight): void {
     if (this.#flights.get(flight.ref.id) === flight) this.#flights.delete(flight.ref.id);
     if (this.isLocal) this.deps.executor.cancel(flight.ref.id, "kill").catch(() => {}); // gone already: nothing to end
@@ -207,6 +258,8 @@ export class Carrier {
 
   /** What an error says about the attempt; null: the executor may be asked again. */
   #judgeError(error: unknown, flight: Flight): AttemptEnd | null {
+    if (flight.draining && (error instanceof StoppedBeforeStart || error instanceof PinningError)) return drained();
+    if (error instanceof PinningError) return error.end;
     if (error instanceof StoppedBeforeStart)
       return { move: "cancel", failure: { code: "CANCELED", message: "The step was stopped before it started" } };
     if (error instanceof ExecutorError) return judgeRefusal(error, flight);
@@ -224,3 +277,9 @@ export class Carrier {
 const REPEAT_CANCEL_MS = 200;
 
 class StoppedBeforeStart extends Error {}
+class LetGo extends Error {}
+
+/** An attempt of which nothing is recorded yet. */
+function onGround(inHand: InHand, ref: AttemptRef): Flight {
+  return { ref, ...inHand, lastSeq: 0, seqBase: 0, stop: null, draining: false, leave: null };
+}

@@ -20,10 +20,10 @@ function header(name: string, size: number): Buffer {
   put("0", 156);
   put("ustar\x0000", 257);
   put(
-    octal(
+    `${octal(
       block.reduce((sum, byte) => sum + byte, 0),
       7,
-    ) + " ",
+    )} `,
     148,
   );
   return block;
