@@ -15,6 +15,7 @@ import type {
 } from "@maia/runner-protocol";
 import { openLocalExecutor } from "../src/executor.js";
 import type { DepsOptions, LocalExecutor, LocalExecutorOptions } from "../src/options.js";
+import { childrenOf } from "../src/processes.js";
 
 export const LIMITS: TaskLimits = {
   logLineMax: 65_536,
@@ -76,6 +77,16 @@ export class Workshop implements AsyncDisposable {
     });
     const workshop = new Workshop(root, executor, options.root === undefined);
     return Object.assign(workshop, { kept, notes });
+  }
+
+  /** Where its sets of packages lie. */
+  get depsRoot(): string {
+    return `${this.root}-deps`;
+  }
+
+  /** The helper process. */
+  helpers(): number[] {
+    return childrenOf(process.pid).filter((pid) => commandLine(pid).includes("helper/main.js"));
   }
 
   /** Processes of the executor's slots, as the host sees them. */

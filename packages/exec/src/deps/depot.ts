@@ -64,7 +64,7 @@ export class Depot {
   }
 
   /** Asks for packages: waits for those who install them already, or installs them. */
-  want(session: Session, deps: TaskDeps, onLines: OnLines): Wanted {
+  want(session: Session, deps: TaskDeps, onLines: OnLines, timeoutMs = this.options.timeoutMs): Wanted {
     const there = this.use(session, deps);
     if (there) {
       const installed = { set: there, hash: deps.hash, lock: deps.lock! };
@@ -72,7 +72,7 @@ export class Depot {
     }
     const known = this.running.get(deps.hash);
     if (known) onLines(known.lines);
-    const running = known ?? this.begin(session, deps);
+    const running = known ?? this.begin(session, deps, timeoutMs);
     const gaveUp = Promise.withResolvers<never>();
     const waiter = { onLines, fail: gaveUp.reject };
     running.waiting.add(waiter);
@@ -91,20 +91,25 @@ export class Depot {
     return { set, hash, lock };
   }
 
-  private begin(session: Session, deps: TaskDeps): Running {
+  private begin(session: Session, deps: TaskDeps, timeoutMs: number): Running {
     const lines: string[] = [];
     const running: Running = {
       waiting: new Set(),
       lines,
       install: null,
-      done: this.install(session, deps, () => running),
+      done: this.install(session, deps, timeoutMs, () => running),
     };
     running.done.catch(() => undefined);
     this.running.set(deps.hash, running);
     return running;
   }
 
-  private async install(session: Session, deps: TaskDeps, running: () => Running): Promise<Awaited<Running["done"]>> {
+  private async install(
+    session: Session,
+    deps: TaskDeps,
+    timeoutMs: number,
+    running: () => Running,
+  ): Promise<Awaited<Running["done"]>> {
     await Promise.resolve(); // whoever begins it is waiting by now
     const { waiting, lines } = running();
     const onLines = (more: readonly string[]): void => {
@@ -113,7 +118,6 @@ export class Depot {
     };
     try {
       if (waiting.size === 0) throw new InstallError("canceled", "canceled before it began");
-      const { timeoutMs } = this.options;
       const install = new Install(session, deps, { settings: this.settings(), timeoutMs, graceMs: GRACE_MS, onLines });
       running().install = install;
       return await install.run(async ({ folder, lock }) => {

@@ -19,7 +19,13 @@ const NPM_RULES = [
   ...["ignore-scripts=true", "allow-git=none", "allow-remote=none", "allow-file=none", "allow-directory=none"],
   ...["omit-lockfile-registry-resolved=true", "install-strategy=hoisted", "package-lock=true", "omit=dev"],
   ...["audit=false", "fund=false", "update-notifier=false", "progress=false", "color=false", "logs-max=0"],
-  ...["fetch-retry-mintimeout=1000", "fetch-retry-maxtimeout=10000", "loglevel=notice"],
+  ...[
+    "fetch-retries=2",
+    "fetch-retry-factor=3",
+    "fetch-retry-mintimeout=1000",
+    "fetch-retry-maxtimeout=5000",
+    "loglevel=notice",
+  ],
 ];
 /** Only packages that are built already: building one runs its code. */
 const PIP_RULES =

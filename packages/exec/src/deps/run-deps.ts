@@ -60,7 +60,7 @@ export function runDeps(
     stream.end({ exitCode: 0, signal: null, reason: "exited", error: null });
     return null;
   }
-  const wanted = depot.want(session, task.deps, (lines) => tell(stream, lines));
+  const wanted = depot.want(session, task.deps, (lines) => tell(stream, lines), task.timeoutMs);
   const finish = async (): Promise<void> => {
     const { set, hash, lock } = await wanted.installed;
     set.release();
