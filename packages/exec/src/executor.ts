@@ -35,8 +35,7 @@ const STRENGTH: readonly IsolationLevel[] = ["process-group", "pid-namespace", "
 export async function openLocalExecutor(options: LocalExecutorOptions): Promise<LocalExecutor> {
   const instance = await openInstance(options.root);
   try {
-    const { deps } = options;
-    const depot = deps ? await Depot.open(deps, () => readSettings(deps, machineEnvironment())) : null;
+    const depot = options.deps ? await openDepot(options, instance.home) : null;
     const executor = new Executing(options, instance, depot);
     await executor.open();
     return executor;
@@ -44,6 +43,11 @@ export async function openLocalExecutor(options: LocalExecutorOptions): Promise<
     await instance[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+async function openDepot({ deps, log }: LocalExecutorOptions, home: string): Promise<Depot> {
+  const settings = () => readSettings(deps!, machineEnvironment());
+  return await Depot.open(deps!, home, settings, (message, error) => log("warn", message, { error: String(error) }));
 }
 
 class Executing implements LocalExecutor {

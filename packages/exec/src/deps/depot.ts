@@ -49,8 +49,14 @@ export class Depot {
     private readonly settings: () => InstallSettings,
   ) {}
 
-  static async open(options: DepsOptions, settings: () => InstallSettings): Promise<Depot> {
-    return new Depot(await DepsStore.open(options.root, options.cacheBytes), options, settings);
+  /** Opens the sets of this host for the executor that has a folder. */
+  static async open(
+    options: DepsOptions,
+    home: string,
+    settings: () => InstallSettings,
+    onTrouble: (message: string, error: unknown) => void,
+  ): Promise<Depot> {
+    return new Depot(await DepsStore.open({ ...options, home, onTrouble }), options, settings);
   }
 
   /** The folder that steps may read. */
@@ -111,26 +117,48 @@ export class Depot {
     running: () => Running,
   ): Promise<Awaited<Running["done"]>> {
     await Promise.resolve(); // whoever begins it is waiting by now
-    const { waiting, lines } = running();
+    const { waiting } = running();
+    try {
+      await using lock = await this.store.lock(deps.hash, () => waiting.size > 0);
+      if (lock === null || waiting.size === 0) throw new InstallError("canceled", "canceled before it began");
+      const there = this.use(session, deps);
+      const done = there
+        ? { key: there.key, hash: deps.hash, lock: deps.lock! }
+        : await this.installNow(session, deps, timeoutMs, running());
+      const held = there ?? this.store.use(done.key);
+      setImmediate(() => this.letGo(held)); // by then those who wait have taken it
+      return done;
+    } finally {
+      this.running.delete(deps.hash);
+    }
+  }
+
+  private letGo(held: SetInUse | null): void {
+    held?.release();
+    this.store.evict();
+  }
+
+  private async installNow(
+    session: Session,
+    deps: TaskDeps,
+    timeoutMs: number,
+    running: Running,
+  ): Promise<Awaited<Running["done"]>> {
+    const { waiting, lines } = running;
     const onLines = (more: readonly string[]): void => {
       if (lines.length < REPLAYED_LINES) lines.push(...more);
       for (const waiter of waiting) waiter.onLines(more);
     };
-    try {
-      if (waiting.size === 0) throw new InstallError("canceled", "canceled before it began");
-      const install = new Install(session, deps, { settings: this.settings(), timeoutMs, graceMs: GRACE_MS, onLines });
-      running().install = install;
-      return await install.run(async ({ folder, lock }) => {
-        const hash = depsHash(dependenciesOf(deps), lock);
-        const key = keyOf(deps, hash, session.ready.tools);
-        for (const name of await readdir(folder))
-          if (!KEPT.includes(name)) await rm(`${folder}/${name}`, { recursive: true, force: true });
-        await this.store.keep(key, folder);
-        return { key, hash, lock };
-      });
-    } finally {
-      this.running.delete(deps.hash);
-    }
+    const install = new Install(session, deps, { settings: this.settings(), timeoutMs, graceMs: GRACE_MS, onLines });
+    running.install = install;
+    return await install.run(async ({ folder, lock }) => {
+      const hash = depsHash(dependenciesOf(deps), lock);
+      const key = keyOf(deps, hash, session.ready.tools);
+      for (const name of await readdir(folder))
+        if (!KEPT.includes(name)) await rm(`${folder}/${name}`, { recursive: true, force: true });
+      await this.store.keep(key, folder);
+      return { key, hash, lock };
+    });
   }
 }
 
