@@ -1,6 +1,6 @@
 import type { Db, JobView, RunDetail } from "@maia/db";
 import { findRunDetail } from "@maia/db";
-import type { WorkflowSnapshot } from "@maia/domain";
+import { hasDependencies, type WorkflowSnapshot } from "@maia/domain";
 
 /** One reason why a job is where it is. */
 export interface Reason {
@@ -74,11 +74,12 @@ function explainRun(run: RunDetail): Reason[] {
   return run.steps.flatMap((step) => {
     const deps = snapshot.steps.find(({ key }) => key === step.key)?.deps ?? [];
     const waits = deps.filter((dep) => statuses.get(dep) !== "SUCCEEDED");
-    return explainStep(step, waits);
+    const needsPackages = hasDependencies(snapshot.dependencies);
+    return explainStep(step, waits, needsPackages);
   });
 }
 
-function explainStep(step: RunDetail["steps"][number], waits: readonly string[]): Reason[] {
+function explainStep(step: RunDetail["steps"][number], waits: readonly string[], needsPackages: boolean): Reason[] {
   if (step.status === "PENDING") {
     if (waits.length > 0) return [{ code: "STEP_WAITS", message: `Step ${step.key} waits for ${waits.join(", ")}` }];
     return [{ code: "STEP_READY", message: `Step ${step.key} is ready and waits for room to run` }];
@@ -88,6 +89,10 @@ function explainStep(step: RunDetail["steps"][number], waits: readonly string[])
   if (step.nextAttemptAt) {
     const at = step.nextAttemptAt.toISOString();
     return [{ code: "STEP_RETRIES", message: `Step ${step.key} failed and is tried again at ${at}` }];
+  }
+  if (last?.status === "DISPATCHING" && needsPackages) {
+    const message = `Attempt ${last.no} of step ${step.key} is being started, once its packages are installed`;
+    return [{ code: "STEP_PREPARING", message, action: "See the step's log for how the installation goes" }];
   }
   if (last?.status === "DISPATCHING")
     return [{ code: "STEP_STARTING", message: `Attempt ${last.no} of step ${step.key} is being started` }];

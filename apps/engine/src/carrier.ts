@@ -152,6 +152,7 @@ export class Carrier {
     let told = Promise.resolve();
     const wait = this.#pinnings.wait(flight, (lines) => {
       told = told.then(() => this.#tell(flight, lines));
+      told.catch(() => flight.leave?.());
     });
     flight.leave = wait.leave;
     try {
