@@ -1,6 +1,6 @@
 import type { AttemptRef, Db, Tx } from "@maia/db";
 import { type AttemptEnd, type Clock, isMaiaError } from "@maia/domain";
-import { type CancelMode, type Executor, ExecutorError, type Frame, type TaskDeps } from "@maia/runner-protocol";
+import { type CancelMode, type Executor, ExecutorError, type Frame } from "@maia/runner-protocol";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
 import { type Advanced, type Advancer, advanceRun } from "./advance.js";
@@ -13,9 +13,10 @@ import {
   judgeRefusal,
   type Landing,
   land,
-  landOwnLines,
   loseFlight,
+  onGround,
 } from "./flights.js";
+import { LetGo, type PackagesDeps, packagesOf, StoppedBeforeStart } from "./packages.js";
 import { Backoff, pause } from "./pause.js";
 import { PinningError, Pinnings } from "./pinning.js";
 import type { Slots } from "./slots.js";
@@ -55,10 +56,12 @@ export interface CarriedAttempt {
 export class Carrier {
   readonly #flights = new Map<string, Flight>();
 
-  readonly #pinnings: Pinnings;
+  readonly #packages: PackagesDeps;
 
   constructor(private readonly deps: CarrierDeps) {
-    this.#pinnings = new Pinnings(deps);
+    const { writes, clock } = deps;
+    const isOurs = (flight: Flight) => this.#flights.get(flight.ref.id) === flight;
+    this.#packages = { pinnings: new Pinnings(deps), writes, clock, isOurs };
   }
 
   get size(): number {
@@ -130,45 +133,19 @@ export class Carrier {
     for (const flight of this.#flights.values()) {
       if (flight.run.id !== runId) continue;
       this.#flights.delete(flight.ref.id);
+      flight.leave?.();
       this.deps.executor.cancel(flight.ref.id, "kill").catch(() => {});
     }
   }
 
   async *#send(flight: Flight, attempt: CarriedAttempt): AsyncGenerator<readonly Frame[]> {
     const { db, blobs, rules, executor } = this.deps;
-    const deps = await this.#packages(flight);
+    const deps = await packagesOf(flight, this.#packages);
     const { task, find } = await buildTask(db, blobs, flight.run, flight.version, { ...attempt, deps }, rules);
     if (flight.stop !== null && flight.lastSeq === flight.seqBase && this.isLocal) throw new StoppedBeforeStart();
     const fromSeq = flight.lastSeq - flight.seqBase + 1;
     for await (const frames of executor.start(task, find, { ledgerId: attempt.ledgerId, fromSeq }))
       yield after(flight.seqBase, frames);
-  }
-
-  /** The pinned packages that a step needs. Where nobody has pinned them yet, it waits for that, and its log says how it goes. */
-  async #packages(flight: Flight): Promise<TaskDeps | null> {
-    const found = await this.#pinnings.find(flight);
-    if (found !== "unknown") return found;
-    if (flight.stop !== null) throw new StoppedBeforeStart();
-    let told = Promise.resolve();
-    const wait = this.#pinnings.wait(flight, (lines) => {
-      told = told.then(() => this.#tell(flight, lines));
-      told.catch(() => flight.leave?.());
-    });
-    flight.leave = wait.leave;
-    try {
-      return await wait.deps;
-    } finally {
-      flight.leave = null;
-      await told;
-    }
-  }
-
-  /** @throws {LetGo} when the attempt is not ours any more. */
-  async #tell(flight: Flight, lines: readonly string[]): Promise<void> {
-    const { clock, writes } = this.deps;
-    if (!(await writes.patiently((tx) => landOwnLines(tx, flight, lines, clock())))) throw new LetGo();
-    flight.lastSeq += lines.length;
-    flight.seqBase = flight.lastSeq;
   }
 
   async #fly(flight: Flight, open: () => AsyncIterable<readonly Frame[]>): Promise<void> {
@@ -254,6 +231,7 @@ export class Carrier {
 
   #letGo(flight: Flight): void {
     if (this.#flights.get(flight.ref.id) === flight) this.#flights.delete(flight.ref.id);
+    flight.leave?.();
     if (this.isLocal) this.deps.executor.cancel(flight.ref.id, "kill").catch(() => {}); // gone already: nothing to end
   }
 
@@ -276,11 +254,3 @@ export class Carrier {
 
 /** Between two tries to deliver a cancel, in milliseconds. Source: a tenth of CANCEL_DELIVERY_MS. */
 const REPEAT_CANCEL_MS = 200;
-
-class StoppedBeforeStart extends Error {}
-class LetGo extends Error {}
-
-/** An attempt of which nothing is recorded yet. */
-function onGround(inHand: InHand, ref: AttemptRef): Flight {
-  return { ref, ...inHand, lastSeq: 0, seqBase: 0, stop: null, draining: false, leave: null };
-}

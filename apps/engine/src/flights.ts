@@ -26,6 +26,11 @@ export interface Flight extends InHand {
   leave: (() => void) | null;
 }
 
+/** An attempt of which nothing is recorded yet. */
+export function onGround(inHand: InHand, ref: AttemptRef): Flight {
+  return { ref, ...inHand, lastSeq: 0, seqBase: 0, stop: null, draining: false, leave: null };
+}
+
 /** What a recorded batch means for its attempt. */
 export type Landing =
   | { readonly kind: "flying"; readonly lastSeq: number }

@@ -88,7 +88,7 @@ export class Pinnings {
     const left = Promise.withResolvers<never>();
     const leave = (): void => {
       if (!pinning.waiting.delete(listener)) return;
-      if (pinning.waiting.size === 0) this.#cancel(pinning);
+      if (pinning.waiting.size === 0) this.#giveUp(inHand.run.versionId, pinning);
       left.reject(new PinningError({ move: "cancel", failure: { code: "CANCELED", message: "The step was stopped" } }));
     };
     return { deps: Promise.race([pinning.done, left.promise]), leave };
@@ -103,15 +103,21 @@ export class Pinnings {
       attemptId: "",
       done: Promise.resolve()
         .then(() => this.#pin(inHand, pinning))
-        .finally(() => this.#running.delete(versionId)),
+        .finally(() => this.#forget(versionId, pinning)),
     };
     pinning.done.catch(() => undefined);
     this.#running.set(versionId, pinning);
     return pinning;
   }
 
-  #cancel({ attemptId }: Pinning): void {
-    this.deps.executor.cancel(attemptId, "stop").catch(() => {}); // not started yet, or over: nothing to end
+  /** Who comes from now on begins anew. */
+  #giveUp(versionId: string, pinning: Pinning): void {
+    this.#forget(versionId, pinning);
+    this.deps.executor.cancel(pinning.attemptId, "stop").catch(() => {}); // not started yet, or over: nothing to end
+  }
+
+  #forget(versionId: string, pinning: Pinning): void {
+    if (this.#running.get(versionId) === pinning) this.#running.delete(versionId);
   }
 
   /** Tries until an executor has said how it went. Trying again does no harm: a set is complete or absent. */
@@ -119,15 +125,13 @@ export class Pinnings {
     const { dependencies } = version.snapshot;
     const { stopped } = this.deps;
     const backoff = new Backoff();
-    for (let losses = 0; ; ) {
+    for (let losses = 0; pinning.waiting.size > 0 && !stopped.aborted; await pause(backoff.next(), stopped)) {
       const result = await this.#install(run.workflowId, version, pinning).catch((error: unknown) => judge(error));
       if (result.kind === "installed") return this.#settle(run.versionId, dependencies, result.lock);
       if (result.kind === "ended" && result.end.move !== "lose") throw new PinningError(result.end);
       if (result.kind === "ended" && ++losses >= MAX_ATTEMPTS_LOST) throw new PinningError(result.end);
-      await pause(backoff.next(), stopped);
-      if (stopped.aborted || pinning.waiting.size === 0)
-        throw new PinningError({ move: "lose", failure: { code: "RUNNER_LOST", message: "Nobody waits any more" } });
     }
+    throw new PinningError({ move: "lose", failure: { code: "RUNNER_LOST", message: "Nobody waits any more" } });
   }
 
   async #install(workflowId: string, version: InHand["version"], pinning: Pinning): Promise<Installed> {

@@ -84,7 +84,10 @@ export class Depot {
     running.waiting.add(waiter);
     const cancel = (mode: CancelMode): void => {
       if (!running.waiting.delete(waiter)) return;
-      if (running.waiting.size === 0) running.install?.cancel(mode);
+      if (running.waiting.size === 0) {
+        this.forget(deps.hash, running); // who comes from now on begins anew
+        running.install?.cancel(mode);
+      }
       gaveUp.reject(new InstallError("canceled", "canceled before it began"));
     };
     return { installed: Promise.race([this.taken(running), gaveUp.promise]), cancel };
@@ -129,8 +132,12 @@ export class Depot {
       setImmediate(() => this.letGo(held)); // by then those who wait have taken it
       return done;
     } finally {
-      this.running.delete(deps.hash);
+      this.forget(deps.hash, running());
     }
+  }
+
+  private forget(hash: string, running: Running): void {
+    if (this.running.get(hash) === running) this.running.delete(hash);
   }
 
   private letGo(held: SetInUse | null): void {
