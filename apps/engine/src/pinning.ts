@@ -46,8 +46,13 @@ export class PinningError extends Error {
   }
 }
 
+interface Waiter {
+  readonly runId: string;
+  readonly onLines: OnLines;
+}
+
 interface Pinning {
-  readonly waiting: Set<OnLines>;
+  readonly waiting: Set<Waiter>;
   readonly lines: string[];
   attemptId: string;
   readonly done: Promise<TaskDeps>;
@@ -81,13 +86,15 @@ export class Pinnings {
   /** Has the packages of a version resolved and installed, or waits for those who do that already. */
   wait(inHand: InHand, onLines: OnLines): PinWait {
     const known = this.#running.get(inHand.run.versionId);
-    if (known) onLines(["Another step installs the same packages:", ...known.lines]);
     const pinning = known ?? this.#begin(inHand);
-    const listener: OnLines = (lines) => onLines(lines);
-    pinning.waiting.add(listener);
+    const waiter = { runId: inHand.run.id, onLines };
+    const isFirst = speakers(pinning).every(({ runId }) => runId !== waiter.runId);
+    pinning.waiting.add(waiter);
+    if (!isFirst) onLines(["Another step of the run waits for the same packages; its log says how that goes"]);
+    else if (pinning.lines.length > 0) onLines(pinning.lines);
     const left = Promise.withResolvers<never>();
     const leave = (): void => {
-      if (!pinning.waiting.delete(listener)) return;
+      if (!pinning.waiting.delete(waiter)) return;
       if (pinning.waiting.size === 0) this.#giveUp(inHand.run.versionId, pinning);
       left.reject(new PinningError({ move: "cancel", failure: { code: "CANCELED", message: "The step was stopped" } }));
     };
@@ -96,7 +103,7 @@ export class Pinnings {
 
   #begin(inHand: InHand): Pinning {
     const { versionId } = inHand.run;
-    const waiting = new Set<OnLines>();
+    const waiting = new Set<Waiter>();
     const pinning: Pinning = {
       waiting,
       lines: [],
@@ -199,11 +206,18 @@ type Installed =
   | { readonly kind: "ended"; readonly end: AttemptEnd }
   | { readonly kind: "later" };
 
-function tell(frames: readonly Frame[], { waiting, lines }: Pinning): void {
+/** The first who waits of each run: the log of one step is enough. */
+function speakers({ waiting }: Pinning): Waiter[] {
+  const runs = new Map<string, Waiter>();
+  for (const waiter of waiting) if (!runs.has(waiter.runId)) runs.set(waiter.runId, waiter);
+  return [...runs.values()];
+}
+
+function tell(frames: readonly Frame[], pinning: Pinning): void {
   const more = frames.flatMap((frame) => (frame.type === "log" ? [frame.line] : []));
   if (more.length === 0) return;
-  lines.push(...more);
-  for (const listener of waiting) listener(more);
+  pinning.lines.push(...more);
+  for (const { onLines } of speakers(pinning)) onLines(more);
 }
 
 function judge(error: unknown): Installed {

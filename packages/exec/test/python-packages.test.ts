@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "@jest/globals";
 import { depsHash } from "@maia/domain";
@@ -54,6 +55,23 @@ describe("Python packages", () => {
     const script = "import json, pip\ndef main(ctx):\n  return {'pip': pip.VERSION, 'own': hasattr(json, 'VERSION')}";
     const { output } = await workshop.run(workshop.task("python", script, { deps }));
     expect(output).toEqual({ pip: "99.0", own: false });
+  });
+
+  it("are pinned with the hashes that they have on other platforms, of the same version", async () => {
+    await using index = await PythonIndex.open();
+    index.publish("one", "1.0.0");
+    const other = (file: string, text: string) => {
+      index.put("one", file, Buffer.from(text));
+      return createHash("sha256").update(text).digest("hex");
+    };
+    const arm = other("one-1.0.0-cp311-cp311-manylinux_2_28_aarch64.whl", "for another machine");
+    const older = other("one-0.9.0-py3-none-any.whl", "another version");
+    const source = other("one-1.0.0.tar.gz", "to be built");
+    await using workshop = await open(index);
+    const { sha256 } = JSON.parse((await pinned(workshop, ["one"])).lock!).python[0];
+    expect(sha256).toHaveLength(2);
+    expect(sha256).toContain(arm);
+    for (const hash of [older, source]) expect(sha256).not.toContain(hash);
   });
 
   it("whose bytes changed behind the lock are refused with the tool's last lines (B053)", async () => {

@@ -7,7 +7,7 @@ import type { EndMessage } from "../messages.js";
 import type { Session, SlotMessage, SlotUser } from "../session.js";
 import type { Slot } from "../slot-folders.js";
 import { checkNpm, formatLock, type Lock, LockError, parseLock, readPipReport } from "./lock.js";
-import { NPM_LOCK, PIP_REPORT, type Recipe, writeRecipe } from "./recipe.js";
+import { NPM_LOCK, PIP_HASHES, PIP_REPORT, type Recipe, writeRecipe } from "./recipe.js";
 import type { InstallSettings } from "./settings.js";
 
 /** Why there is no set. "failed": the packages or their registry; "canceled": nobody wants it any more; "lost": ours. */
@@ -161,7 +161,7 @@ export class Install implements SlotUser {
     const hasNpm = Object.keys(this.deps.npm).length > 0;
     const npm = hasNpm ? (JSON.parse(this.read(NPM_LOCK)) as NonNullable<Lock["npm"]>) : null;
     if (npm) checkNpm(npm);
-    const python = this.deps.python.length > 0 ? readPipReport(this.read(PIP_REPORT)) : null;
+    const python = this.deps.python.length > 0 ? readPipReport(this.read(PIP_REPORT), this.read(PIP_HASHES)) : null;
     return formatLock({ version: 1, npm, python });
   }
 

@@ -75,8 +75,12 @@ function checkPython(packages: Lock["python"] | undefined): void {
   }
 }
 
-/** What pip reports of what it has chosen. @throws {LockError} */
-export function readPipReport(text: string): PythonPackage[] {
+/**
+ * What pip reports of what it has chosen, with the hashes under which the same versions come for other platforms.
+ * @throws {LockError}
+ */
+export function readPipReport(text: string, hashesText: string): PythonPackage[] {
+  const others = JSON.parse(hashesText) as { readonly [name: string]: readonly string[] };
   const { install } = JSON.parse(text) as {
     install: {
       metadata: { name: string; version: string };
@@ -85,7 +89,8 @@ export function readPipReport(text: string): PythonPackage[] {
   };
   const packages = install.map(({ metadata: { name, version }, download_info: { archive_info } }) => {
     const sha256 = archive_info?.hashes?.sha256 ?? /^sha256=(.+)$/.exec(archive_info?.hash ?? "")?.[1];
-    return { name, version, sha256: sha256 ? [sha256] : [] };
+    const all = new Set([...(sha256 ? [sha256] : []), ...(others[name] ?? [])]);
+    return { name, version, sha256: [...all].sort() };
   });
   checkPython(packages);
   return packages.sort((a, b) => (a.name < b.name ? -1 : 1));

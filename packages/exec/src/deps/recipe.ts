@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { TaskDeps } from "@maia/runner-protocol";
 import type { InstallTools } from "../messages.js";
 import type { Lock } from "./lock.js";
@@ -13,6 +14,8 @@ export interface Recipe {
 /** Files that an installation leaves for whoever reads what it has resolved. */
 export const NPM_LOCK = "package-lock.json";
 export const PIP_REPORT = "report.json";
+export const PIP_HASHES = "hashes.json";
+const HASHES_SCRIPT = new URL("../../static/hashes.py", import.meta.url);
 
 /** npm's settings that are Maia's: no scripts, no other sources than a registry, and no place in the lockfile. */
 const NPM_RULES = [
@@ -50,6 +53,10 @@ export function writeRecipe(deps: TaskDeps, lock: Lock | null, tools: InstallToo
     const how = lock ? "--require-hashes --no-deps" : `--report ${PIP_REPORT}`;
     script.push(`echo "pip install: ${many(deps.python.length, "package")}"`);
     script.push(`"$PYTHON" -m pip install ${PIP_RULES} ${how} -r requirements.txt`);
+    if (!lock) {
+      files["hashes.py"] = readFileSync(HASHES_SCRIPT, "utf8");
+      script.push(`"$PYTHON" -I hashes.py`);
+    }
   }
   return { files, script: `${script.join("\n")}\n`, env: environment(tools, settings) };
 }
