@@ -1,6 +1,6 @@
 import type { Db, JobView, RunDetail, Sql } from "@maia/db";
 import { findRunDetail } from "@maia/db";
-import type { WorkflowSnapshot } from "@maia/domain";
+import { hasDependencies, type WorkflowSnapshot } from "@maia/domain";
 
 /** One reason why a job is where it is. */
 export interface Reason {
@@ -83,11 +83,17 @@ function explainRun(run: RunDetail, now: Date): Reason[] {
   return run.steps.flatMap((step) => {
     const deps = snapshot.steps.find(({ key }) => key === step.key)?.deps ?? [];
     const waits = deps.filter((dep) => statuses.get(dep) !== "SUCCEEDED");
-    return explainStep(step, waits, now);
+    const needsPackages = hasDependencies(snapshot.dependencies);
+    return explainStep(step, waits, needsPackages, now);
   });
 }
 
-function explainStep(step: RunDetail["steps"][number], waits: readonly string[], now: Date): Reason[] {
+function explainStep(
+  step: RunDetail["steps"][number],
+  waits: readonly string[],
+  needsPackages: boolean,
+  now: Date,
+): Reason[] {
   if (step.status === "PENDING") {
     if (waits.length > 0) return [{ code: "STEP_WAITS", message: `Step ${step.key} waits for ${waits.join(", ")}` }];
     return [{ code: "STEP_READY", message: `Step ${step.key} is ready and waits for room to run` }];
@@ -98,14 +104,23 @@ function explainStep(step: RunDetail["steps"][number], waits: readonly string[],
     const at = step.nextAttemptAt.toISOString();
     return [{ code: "STEP_RETRIES", message: `Step ${step.key} failed and is tried again at ${at}` }];
   }
-  if (last?.status === "DISPATCHING") return [explainStart(step.key, last, now)];
+  if (last?.status === "DISPATCHING") return [explainStart(step.key, last, needsPackages, now)];
   return [{ code: "STEP_RUNNING", message: `Attempt ${last?.no ?? 1} of step ${step.key} is running` }];
 }
 
 /** A start takes milliseconds; one that takes longer waits for a runner that is away, full, or lets nobody in. */
 const SLOW_START_MS = 3_000;
 
-function explainStart(key: string, { no, createdAt }: { no: number; createdAt: Date }, now: Date): Reason {
+function explainStart(
+  key: string,
+  { no, createdAt }: { no: number; createdAt: Date },
+  needsPackages: boolean,
+  now: Date,
+): Reason {
+  if (needsPackages) {
+    const message = `Attempt ${no} of step ${key} is being started, once its packages are installed`;
+    return { code: "STEP_PREPARING", message, action: "See the step's log for how the installation goes" };
+  }
   const sinceMs = now.getTime() - createdAt.getTime();
   if (sinceMs < SLOW_START_MS)
     return { code: "STEP_STARTING", message: `Attempt ${no} of step ${key} is being started` };

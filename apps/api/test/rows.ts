@@ -26,7 +26,12 @@ const step = (key: string, deps: readonly string[] = []) => ({
 export async function aWorkflow(api: TestApi, slug = "hello", project = "default") {
   const { db, now } = api;
   const { id: projectId } = (await findProject(db.sql, project))!;
-  const snap = canonicalJson({ name: slug, description: "", steps: [step("first"), step("second", ["first"])] });
+  const snap = canonicalJson({
+    name: slug,
+    description: "",
+    dependencies: { npm: {}, python: [] },
+    steps: [step("first"), step("second", ["first"])],
+  });
   const id = newId("workflow", now);
   const versionId = newId("version", now);
   const times = { createdAt: now, updatedAt: now };

@@ -5,8 +5,20 @@ import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
 import { type Advanced, type Advancer, advanceRun } from "./advance.js";
 import { buildTask, TaskError, type TaskRules } from "./dispatch.js";
-import { type Flight, type InHand, judgeRefusal, type Landing, land, loseFlight } from "./flights.js";
+import {
+  after,
+  drained,
+  type Flight,
+  type InHand,
+  judgeRefusal,
+  type Landing,
+  land,
+  loseFlight,
+  onGround,
+} from "./flights.js";
+import { LetGo, type PackagesDeps, packagesOf, StoppedBeforeStart } from "./packages.js";
 import { Backoff, pause } from "./pause.js";
+import { PinningError, Pinnings } from "./pinning.js";
 import type { Slots } from "./slots.js";
 import type { Writes } from "./writes.js";
 
@@ -44,7 +56,13 @@ export interface CarriedAttempt {
 export class Carrier {
   readonly #flights = new Map<string, Flight>();
 
-  constructor(private readonly deps: CarrierDeps) {}
+  readonly #packages: PackagesDeps;
+
+  constructor(private readonly deps: CarrierDeps) {
+    const { writes, clock } = deps;
+    const isOurs = (flight: Flight) => this.#flights.get(flight.ref.id) === flight;
+    this.#packages = { pinnings: new Pinnings(deps), writes, clock, isOurs };
+  }
 
   get size(): number {
     return this.#flights.size;
@@ -65,8 +83,8 @@ export class Carrier {
   }
 
   /** Takes an attempt in hand: sends its task, then follows it. Sending it again re-attaches where it has started. */
-  carry(inHand: InHand, attempt: CarriedAttempt, lastSeq: number): void {
-    const flight: Flight = { ref: attempt.ref, ...inHand, lastSeq, stop: null, draining: false };
+  carry(inHand: InHand, attempt: CarriedAttempt, so = { lastSeq: 0, seqBase: 0 }): void {
+    const flight: Flight = { ...onGround(inHand, attempt.ref), ...so };
     this.#flights.set(flight.ref.id, flight);
     void this.#fly(flight, () => this.#send(flight, attempt))
       .catch((error: unknown) => {
@@ -79,7 +97,7 @@ export class Carrier {
 
   /** Ends an attempt that has nobody left to report about it. */
   async lose(inHand: InHand, ref: AttemptRef, end: AttemptEnd): Promise<void> {
-    await this.#end({ ref, ...inHand, lastSeq: 0, stop: null, draining: false }, end);
+    await this.#end(onGround(inHand, ref), end);
   }
 
   /** Asks for the end of an attempt, and goes on asking until the executor has heard it. */
@@ -87,6 +105,7 @@ export class Carrier {
     const flight = this.#flights.get(attemptId);
     if (!flight) return;
     flight.stop = mode;
+    flight.leave?.();
     this.deps.executor.cancel(attemptId, mode).catch((error: unknown) => {
       const unknown = error instanceof ExecutorError && error.code === "ATTEMPT_UNKNOWN";
       if (!unknown) this.deps.logger.warn("a cancel could not be delivered yet", { attemptId, error });
@@ -114,15 +133,19 @@ export class Carrier {
     for (const flight of this.#flights.values()) {
       if (flight.run.id !== runId) continue;
       this.#flights.delete(flight.ref.id);
+      flight.leave?.();
       this.deps.executor.cancel(flight.ref.id, "kill").catch(() => {});
     }
   }
 
   async *#send(flight: Flight, attempt: CarriedAttempt): AsyncGenerator<readonly Frame[]> {
     const { db, blobs, rules, executor } = this.deps;
-    const { task, find } = await buildTask(db, blobs, flight.run, flight.version, attempt, rules);
-    if (flight.stop !== null && flight.lastSeq === 0 && this.isLocal) throw new StoppedBeforeStart();
-    yield* executor.start(task, find, { ledgerId: attempt.ledgerId, fromSeq: flight.lastSeq + 1 });
+    const deps = await packagesOf(flight, this.#packages);
+    const { task, find } = await buildTask(db, blobs, flight.run, flight.version, { ...attempt, deps }, rules);
+    if (flight.stop !== null && flight.lastSeq === flight.seqBase && this.isLocal) throw new StoppedBeforeStart();
+    const fromSeq = flight.lastSeq - flight.seqBase + 1;
+    for await (const frames of executor.start(task, find, { ledgerId: attempt.ledgerId, fromSeq }))
+      yield after(flight.seqBase, frames);
   }
 
   async #fly(flight: Flight, open: () => AsyncIterable<readonly Frame[]>): Promise<void> {
@@ -134,6 +157,7 @@ export class Carrier {
           backoff.reset();
         } catch (error) {
           if (this.deps.stopped.aborted) return;
+          if (error instanceof LetGo) return this.#refused(flight);
           const end = this.#judgeError(error, flight);
           if (end) return await this.#end(flight, end);
         }
@@ -155,9 +179,7 @@ export class Carrier {
         flight.lastSeq = landing.fromSeq - 1;
         return "again";
       } else {
-        this.#letGo(flight);
-        this.deps.slots.give();
-        this.deps.landed(flight, null);
+        this.#refused(flight);
         return "over";
       }
     }
@@ -200,13 +222,23 @@ export class Carrier {
     }
   }
 
+  /** The attempt is over already, or somebody else's. */
+  #refused(flight: Flight): void {
+    this.#letGo(flight);
+    this.deps.slots.give();
+    this.deps.landed(flight, null);
+  }
+
   #letGo(flight: Flight): void {
     if (this.#flights.get(flight.ref.id) === flight) this.#flights.delete(flight.ref.id);
+    flight.leave?.();
     if (this.isLocal) this.deps.executor.cancel(flight.ref.id, "kill").catch(() => {}); // gone already: nothing to end
   }
 
   /** What an error says about the attempt; null: the executor may be asked again. */
   #judgeError(error: unknown, flight: Flight): AttemptEnd | null {
+    if (flight.draining && (error instanceof StoppedBeforeStart || error instanceof PinningError)) return drained();
+    if (error instanceof PinningError) return error.end;
     if (error instanceof StoppedBeforeStart)
       return { move: "cancel", failure: { code: "CANCELED", message: "The step was stopped before it started" } };
     if (error instanceof ExecutorError) return judgeRefusal(error, flight);
@@ -222,5 +254,3 @@ export class Carrier {
 
 /** Between two tries to deliver a cancel, in milliseconds. Source: a tenth of CANCEL_DELIVERY_MS. */
 const REPEAT_CANCEL_MS = 200;
-
-class StoppedBeforeStart extends Error {}

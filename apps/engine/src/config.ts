@@ -1,4 +1,4 @@
-import { ConfigError, type Constants, type Env, readConstants } from "@maia/service";
+import { ConfigError, type Constants, type Env, readConstants, readUrl } from "@maia/service";
 
 export interface EngineConfig {
   readonly constants: Constants;
@@ -6,6 +6,8 @@ export interface EngineConfig {
   readonly isolation: "auto" | "sandbox" | "pid-namespace" | "process-group";
   /** The runner that the engine dials; null: it runs steps itself. */
   readonly runner: { readonly url: string; readonly token: string } | null;
+  /** Where packages come from; null: the machine's own settings say so. */
+  readonly packages: { readonly npmRegistry: string | null; readonly pythonIndex: string | null };
   /** Raw text of MAIA_URL_ALLOW. */
   readonly urlAllow: string;
   /** How long a stopping engine lets its own steps finish, in milliseconds. */
@@ -22,7 +24,11 @@ export function readConfig(env: Env): EngineConfig {
   const constants = readConstants(env);
   // Whoever stops a laptop's Maia does not wait for hours, unless they say so; an operator of long steps does.
   const drainMs = env.MAIA_DRAIN_LIMIT_MS ? constants.drainLimitMs : constants.cancelGraceMs;
-  return { constants, isolation, runner: readRunner(env), urlAllow: env.MAIA_URL_ALLOW ?? "", drainMs };
+  const packages = {
+    npmRegistry: readUrl(env, "MAIA_NPM_REGISTRY")?.href ?? null,
+    pythonIndex: readUrl(env, "MAIA_PYTHON_INDEX", ["http:", "https:", "file:"])?.href ?? null,
+  };
+  return { constants, isolation, packages, runner: readRunner(env), urlAllow: env.MAIA_URL_ALLOW ?? "", drainMs };
 }
 
 function readRunner(env: Env): EngineConfig["runner"] {

@@ -1,6 +1,6 @@
 import type { AttemptRef, Db, InitialFile, OwnedRun } from "@maia/db";
 import { type Json, sha256Hex } from "@maia/domain";
-import type { Content, FindContent, Task, TaskFile, TaskLimits } from "@maia/runner-protocol";
+import type { Content, FindContent, Task, TaskDeps, TaskFile, TaskLimits } from "@maia/runner-protocol";
 import type { Constants } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
 import type { LoadedVersion } from "./snapshots.js";
@@ -15,6 +15,8 @@ export interface ReadyTask {
 export interface TaskRules {
   readonly graceMs: number;
   readonly reconnectWindowMs: number;
+  /** How long an installation of packages may take. */
+  readonly installMs: number;
   readonly limits: TaskLimits;
 }
 
@@ -28,6 +30,7 @@ export function taskRules(constants: Constants): TaskRules {
   return {
     graceMs: constants.cancelGraceMs,
     reconnectWindowMs: constants.runnerReconnectWindowMs,
+    installMs: constants.depsInstallMs,
     limits: {
       logLineMax: constants.logLineMax,
       logAttemptMax: constants.logAttemptMax,
@@ -54,7 +57,7 @@ export async function buildTask(
   blobs: BlobStore,
   run: OwnedRun,
   version: LoadedVersion,
-  attempt: { readonly ref: AttemptRef; readonly token: string; readonly input: string },
+  attempt: { readonly ref: AttemptRef; readonly token: string; readonly input: string; readonly deps: TaskDeps | null },
   rules: TaskRules,
 ): Promise<ReadyTask> {
   const { ref, token } = attempt;
@@ -87,7 +90,7 @@ export async function buildTask(
     files,
     env: { ...env, ...variables.values },
     secrets: {},
-    deps: null,
+    deps: attempt.deps,
     reuseKey: reuse ? `${run.versionId}/${variables.environmentId}` : null,
     transaction: step.transaction,
     timeoutMs: step.timeoutMs,

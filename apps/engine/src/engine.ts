@@ -247,7 +247,7 @@ export class Engine implements AsyncDisposable {
 
   /** Does outside of the database what a committed write asks for. */
   #follow(inHand: InHand, advanced: Advanced): void {
-    for (const opened of advanced.opened) this.#carrier.carry(inHand, opened, 0);
+    for (const opened of advanced.opened) this.#carrier.carry(inHand, opened);
     for (const attemptId of advanced.stop) this.#carrier.cancel(attemptId, "stop");
     for (const fileId of advanced.fetch) this.#fetches.start(inHand, fileId);
     if (advanced.hungry) {

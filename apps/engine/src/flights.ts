@@ -1,5 +1,5 @@
 import type { AttemptRef, OwnedRun, Tx } from "@maia/db";
-import { endAttempt, insertArtifact, measure, OUTPUT_ARTIFACT, renderOutput } from "@maia/db";
+import { endAttempt, insertArtifact, measure, OUTPUT_ARTIFACT, renderOutput, setSeqBase } from "@maia/db";
 import { type AttemptEnd, judgeExit } from "@maia/domain";
 import { recordFrames } from "@maia/record";
 import type { CancelMode, ExecutorError, ExitFrame, Frame } from "@maia/runner-protocol";
@@ -16,10 +16,19 @@ export interface Flight extends InHand {
   readonly ref: AttemptRef;
   /** The last frame that was recorded. */
   lastSeq: number;
+  /** So many of the frames are lines of our own, from before the task was sent; the executor counts after them. */
+  seqBase: number;
   /** How its end was asked for, if it was. */
   stop: CancelMode | null;
   /** True once the engine itself is stopping: a kill that follows is a loss, not somebody's cancel. */
   draining: boolean;
+  /** While the attempt waits for something before it is sent: gives the wait up. */
+  leave: (() => void) | null;
+}
+
+/** An attempt of which nothing is recorded yet. */
+export function onGround(inHand: InHand, ref: AttemptRef): Flight {
+  return { ref, ...inHand, lastSeq: 0, seqBase: 0, stop: null, draining: false, leave: null };
 }
 
 /** What a recorded batch means for its attempt. */
@@ -89,7 +98,7 @@ export function judgeRefusal(error: ExecutorError, flight: Flight): AttemptEnd |
     case "BUSY":
       return null;
     case "UNREACHABLE":
-      return flight.lastSeq > 0 || flight.stop !== null ? lost(error.message) : null;
+      return flight.lastSeq > flight.seqBase || flight.stop !== null ? lost(error.message) : null;
     case "ATTEMPT_LOST":
     case "ATTEMPT_UNKNOWN":
     case "LEDGER_CHANGED":
@@ -107,6 +116,30 @@ export function lost(message: string): AttemptEnd {
   return { move: "lose", failure: { code: "RUNNER_LOST", message } };
 }
 
-function drained(): AttemptEnd {
+/** Writes lines of our own into the log of an attempt that is not sent yet. False: it is not ours any more. */
+export async function landOwnLines(tx: Tx, flight: Flight, lines: readonly string[], now: Date): Promise<boolean> {
+  const own = { type: "log", stream: "system", at: now.toISOString() } as const;
+  const recorded = await recordFrames(
+    tx,
+    flight.ref,
+    lines.map((line, index) => ({ ...own, line, seq: flight.lastSeq + 1 + index })),
+    now,
+  );
+  if (recorded.kind !== "taken") return false;
+  await setSeqBase(tx, flight.ref);
+  return true;
+}
+
+/** The frames of an executor, numbered after our own lines. */
+export function after(seqBase: number, frames: readonly Frame[]): readonly Frame[] {
+  if (seqBase === 0) return frames;
+  return frames.map((frame) => {
+    if (frame.type === "heartbeat") return frame;
+    if (frame.type === "exit") return { ...frame, lastSeq: frame.lastSeq + seqBase };
+    return { ...frame, seq: frame.seq + seqBase };
+  });
+}
+
+export function drained(): AttemptEnd {
   return { move: "lose", failure: { code: "DRAIN_TIMEOUT", message: "Maia was stopped while the step ran" } };
 }

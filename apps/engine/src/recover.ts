@@ -11,7 +11,7 @@ import type { Slots } from "./slots.js";
 export async function recoverRun(db: Db, carrier: Carrier, slots: Slots, inHand: InHand): Promise<void> {
   const { run, version } = inHand;
   for (const attempt of await liveAttempts(db.sql, run.id)) {
-    const { id, stepKey, no, token, lastSeq } = attempt;
+    const { id, stepKey, no, token, lastSeq, seqBase } = attempt;
     const ref = { id, runId: run.id, projectId: run.projectId, stepKey, no, epoch: run.epoch };
     slots.take();
     if (attempt.ledgerId?.startsWith(LOCAL_LEDGER)) {
@@ -20,7 +20,7 @@ export async function recoverRun(db: Db, carrier: Carrier, slots: Slots, inHand:
     }
     const deps = version.snapshot.steps.find((step) => step.key === stepKey)?.deps ?? [];
     const input = await inputText(db, run.id, stepKey, no, deps);
-    carrier.carry(inHand, { ref, token, input, ledgerId: attempt.ledgerId ?? "" }, lastSeq);
+    carrier.carry(inHand, { ref, token, input, ledgerId: attempt.ledgerId ?? "" }, { lastSeq, seqBase });
     if (attempt.stopRequestedAt !== null) carrier.cancel(id, "stop");
   }
 }

@@ -64,7 +64,7 @@ function openSchemas({ constants }: EngineConfig): SchemaWorker {
 }
 
 async function openLocal(
-  { constants, isolation }: EngineConfig,
+  { constants, isolation, packages }: EngineConfig,
   { blobs, dataDir, logger }: StartDeps,
 ): Promise<Executor> {
   const executor = await openLocalExecutor({
@@ -74,6 +74,12 @@ async function openLocal(
     keep: (bytes) =>
       putPatiently(blobs, bytes, (error) => logger.warn("an artifact has to wait", { error: error.message })),
     poolSize: POOL_SIZE,
+    deps: {
+      root: dataDir.deps,
+      ...packages,
+      timeoutMs: constants.depsInstallMs,
+      cacheBytes: constants.depsCacheMax,
+    },
     leaseTtlMs: constants.leaseTtlMs,
     heartbeatMs: constants.streamHeartbeatMs,
     log: (level, message, fields) => logger[level](message, fields),

@@ -10,6 +10,7 @@ import {
   readOptional,
   readPort,
   readString,
+  readUrl,
 } from "@maia/service";
 
 /** What a runner is told by its environment. */
@@ -21,6 +22,13 @@ export interface RunnerConfig {
   readonly slots: number;
   readonly drainLimitMs: number;
   readonly leaseTtlMs: number;
+  /** Where packages come from (null: the machine's own settings say so), and how much of them is kept, in bytes. */
+  readonly packages: {
+    readonly npmRegistry: string | null;
+    readonly pythonIndex: string | null;
+    readonly timeoutMs: number;
+    readonly cacheBytes: number;
+  };
   readonly connectivityTimeoutMs: number;
   /** Raw text of MAIA_URL_ALLOW. */
   readonly urlAllow: string;
@@ -69,6 +77,12 @@ export function readConfig(env: Env): RunnerConfig {
     slots: Math.max(1, constants.runnerSlots),
     drainLimitMs: constants.drainLimitMs,
     leaseTtlMs: constants.leaseTtlMs,
+    packages: {
+      npmRegistry: readUrl(env, "MAIA_NPM_REGISTRY")?.href ?? null,
+      pythonIndex: readUrl(env, "MAIA_PYTHON_INDEX", ["http:", "https:", "file:"])?.href ?? null,
+      timeoutMs: constants.depsInstallMs,
+      cacheBytes: constants.depsCacheMax,
+    },
     connectivityTimeoutMs: constants.connectivityTimeoutMs,
     urlAllow: readString(env, "MAIA_URL_ALLOW", ""),
     keep: { ledgerMs: readInteger(env, "MAIA_RUNNER_LEDGER_KEEP_MS", 72 * HOUR_MS), spoolMs, blobMs: 2 * spoolMs },

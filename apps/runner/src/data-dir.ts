@@ -8,8 +8,10 @@ export interface RunnerDir extends Disposable {
   readonly spool: string;
   readonly blobs: string;
   readonly tmp: string;
-  /** For the executor: attempts, and sets of dependencies. */
+  /** For the executor's attempts. */
   readonly exec: string;
+  /** For the executor's sets of packages. */
+  readonly deps: string;
 }
 
 /**
@@ -18,10 +20,11 @@ export interface RunnerDir extends Disposable {
  */
 export async function openRunnerDir(root: string): Promise<RunnerDir> {
   const at = (name: string) => join(root, name);
-  const paths = { ledger: at("ledger"), spool: at("spool"), blobs: at("blobs"), tmp: at("tmp"), exec: at("exec") };
+  const paths = { ledger: at("ledger"), spool: at("spool"), blobs: at("blobs"), tmp: at("tmp") };
+  const open = { exec: at("exec"), deps: at("deps") };
   try {
     // Others may pass through to the folders of steps that run as another user, but not look.
-    for (const path of [root, paths.exec]) await mkdir(path, { recursive: true, mode: 0o711 });
+    for (const path of [root, ...Object.values(open)]) await mkdir(path, { recursive: true, mode: 0o711 });
     for (const path of Object.values(paths)) await mkdir(path, { recursive: true, mode: 0o700 });
   } catch (error) {
     throw new Error(
@@ -29,7 +32,7 @@ export async function openRunnerDir(root: string): Promise<RunnerDir> {
     );
   }
   const lock = await lockFolder(root);
-  return { ...paths, [Symbol.dispose]: () => lock[Symbol.dispose]() };
+  return { ...paths, ...open, [Symbol.dispose]: () => lock[Symbol.dispose]() };
 }
 
 /**

@@ -112,6 +112,7 @@ async function openLocal({ config, dir, ledgerId, blobs, logger }: ExecutorOptio
     keep: (bytes) =>
       putPatiently(blobs, bytes, (error) => logger.warn("an artifact has to wait", { error: error.message })),
     poolSize: Math.min(POOL_SIZE, config.slots),
+    deps: { root: dir.deps, ...config.packages },
     leaseTtlMs: config.leaseTtlMs,
     log: (level, message, fields) => logger[level](message, fields),
   });

@@ -212,6 +212,8 @@ export interface LiveAttempt {
   readonly no: number;
   readonly status: "DISPATCHING" | "RUNNING";
   readonly lastSeq: number;
+  /** So many of the lines are Maia's own; the executor counts its frames after them. */
+  readonly seqBase: number;
   readonly ledgerId: string | null;
   readonly token: string;
   readonly stopRequestedAt: string | null;
@@ -219,10 +221,16 @@ export interface LiveAttempt {
 
 export async function liveAttempts(sql: Sql, runId: string): Promise<LiveAttempt[]> {
   return sql.all(
-    `SELECT "id", "stepKey", "no", "status", "lastSeq", "ledgerId", "token", "stopRequestedAt" FROM "Attempt"
+    `SELECT "id", "stepKey", "no", "status", "lastSeq", "seqBase", "ledgerId", "token", "stopRequestedAt" FROM "Attempt"
      WHERE "runId" = ? AND "status" IN ('DISPATCHING', 'RUNNING')`,
     runId,
   );
+}
+
+/** Notes that all lines so far are Maia's own. */
+export async function setSeqBase(tx: Tx, attempt: AttemptRef): Promise<void> {
+  const text = `UPDATE "Attempt" SET "seqBase" = "lastSeq" WHERE "id" = ? AND "epoch" = ?`;
+  await tx.sql.run(text, attempt.id, attempt.epoch);
 }
 
 /** The data of each succeeded step of a run, by step key, as JSON text. */

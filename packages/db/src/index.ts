@@ -9,6 +9,7 @@ export * from "./batches.js";
 export * from "./blobs.js";
 export * from "./cancel.js";
 export * from "./db.js";
+export * from "./deps-locks.js";
 export * from "./engines.js";
 export * from "./environments.js";
 export * from "./errors.js";

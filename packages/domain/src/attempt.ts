@@ -58,11 +58,10 @@ export function judgeExit(exit: ExitFacts, hasOutput: boolean): AttemptEnd {
       };
     case "oom":
       return { move: "fail", failure: failed("STEP_OOM", exit.error?.message ?? "The step ran out of memory") };
-    case "spawn_failed":
-      return {
-        move: "fail",
-        failure: failed("STEP_SPAWN_FAILED", exit.error?.message ?? "The step could not be started"),
-      };
+    case "spawn_failed": {
+      const code = exit.error?.code === "DEPS_INSTALL_FAILED" ? "DEPS_INSTALL_FAILED" : "STEP_SPAWN_FAILED";
+      return { move: "fail", failure: failed(code, exit.error?.message ?? "The step could not be started") };
+    }
     case "exited":
       break;
   }

@@ -6,6 +6,8 @@ export interface Dependencies {
   readonly npm: { readonly [name: string]: string };
   /** Requirements such as `pandas>=2`. */
   readonly python: readonly string[];
+  /** npm packages whose install scripts may run. Left out: none. */
+  readonly allowScripts?: readonly string[];
 }
 
 /**

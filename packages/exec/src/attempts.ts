@@ -14,6 +14,8 @@ export interface AttemptRun {
 export interface Attempt {
   readonly stream: AttemptStream;
   run: AttemptRun | null;
+  /** Called once, when the attempt has ended. */
+  onOver?: () => void;
 }
 
 /** The attempts that this executor has started: the live ones, the last that ended, and the names of those before. */
@@ -45,6 +47,7 @@ export class Attempts {
     const attempt = this.known.get(attemptId);
     if (!attempt) return;
     attempt.run = null;
+    attempt.onOver?.();
     const bytes = attempt.stream.heldBytes;
     this.ended.push({ id: attemptId, bytes });
     this.endedBytes += bytes;

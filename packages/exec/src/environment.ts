@@ -1,9 +1,15 @@
 import { ExecutorError, type Task } from "@maia/runner-protocol";
+import type { Packages } from "./packages.js";
 import type { SlotView } from "./slot-view.js";
 
 /** Names that would change what runs, or pass for something that Maia says. */
 const REFUSED = /^(MAIA_.*|PATH|HOME|LD_.*|NODE_OPTIONS|PYTHONSTARTUP|BASH_ENV)$/;
 const USABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** Adds the programs of packages to where a step looks for programs. */
+export function withPrograms(machine: MachineEnvironment, packages: Packages | null): MachineEnvironment {
+  return packages ? { ...machine, PATH: `${packages.node}/.bin:${machine.PATH}` } : machine;
+}
 
 /** What a step inherits from the machine. */
 export interface MachineEnvironment {

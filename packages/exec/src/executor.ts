@@ -9,11 +9,14 @@ import {
 } from "@maia/runner-protocol";
 import { AttemptStream } from "./attempt-stream.js";
 import { type Attempt, type AttemptRun, Attempts } from "./attempts.js";
-import { runDeps } from "./deps.js";
+import { machineEnvironment } from "./config.js";
+import { Depot } from "./deps/depot.js";
+import { afterInstall, checkDeps, runDeps } from "./deps/run-deps.js";
+import { readSettings } from "./deps/settings.js";
 import { userEnvironment } from "./environment.js";
 import { type Found, findAll } from "./fill.js";
 import { endUnknown } from "./finish.js";
-import { FreshRun } from "./fresh-run.js";
+import { FreshRun, type Work } from "./fresh-run.js";
 import { IsolationRefused } from "./helper-client.js";
 import { endMarked, type Instance, openInstance } from "./instance.js";
 import type { OpenMessage } from "./messages.js";
@@ -32,13 +35,19 @@ const STRENGTH: readonly IsolationLevel[] = ["process-group", "pid-namespace", "
 export async function openLocalExecutor(options: LocalExecutorOptions): Promise<LocalExecutor> {
   const instance = await openInstance(options.root);
   try {
-    const executor = new Executing(options, instance);
+    const depot = options.deps ? await openDepot(options, instance.home) : null;
+    const executor = new Executing(options, instance, depot);
     await executor.open();
     return executor;
   } catch (error) {
     await instance[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+async function openDepot({ deps, log }: LocalExecutorOptions, home: string): Promise<Depot> {
+  const settings = () => readSettings(deps!, machineEnvironment());
+  return await Depot.open(deps!, home, settings, (message, error) => log("warn", message, { error: String(error) }));
 }
 
 class Executing implements LocalExecutor {
@@ -54,11 +63,13 @@ class Executing implements LocalExecutor {
   constructor(
     private readonly options: LocalExecutorOptions,
     private readonly instance: Instance,
+    private readonly depot: Depot | null,
   ) {
     this.message = {
       t: "open",
       home: instance.home,
       bootstrap: fileURLToPath(new URL("../static/bootstrap", import.meta.url)),
+      deps: depot?.folder ?? null,
       isolation: options.isolation,
       leaseTtlMs: options.leaseTtlMs,
       timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
@@ -92,6 +103,7 @@ class Executing implements LocalExecutor {
       const known = this.attempts.get(task.attemptId);
       if (known) return this.followAgain(task, known);
       this.check(task);
+      checkDeps(task, this.depot);
       const found = task.kind === "deps" ? null : findAll(task, find);
       if (found) userEnvironment(task, NO_ENVIRONMENT);
       return this.launch(task, found).stream.follow(1);
@@ -151,27 +163,34 @@ class Executing implements LocalExecutor {
       }),
     };
     this.attempts.add(task.attemptId, attempt);
-    if (!found) runDeps(task, attempt.stream);
-    else if (this.session) attempt.run = this.run(this.session, task, found, attempt.stream);
-    else this.runLater(task, found, attempt);
+    if (this.session) attempt.run = this.begin(this.session, task, found, attempt);
+    else this.beginLater(task, found, attempt);
     return attempt;
   }
 
   /** A task that comes between two helpers waits for the next one. */
-  private runLater(task: Task, found: Found, attempt: Attempt): void {
+  private beginLater(task: Task, found: Found | null, attempt: Attempt): void {
     const { stream } = attempt;
     attempt.run = { cancel: () => endUnknown(stream, "canceled", "canceled before it began"), credit: () => undefined };
     this.opening!.then(
       (session) => {
-        if (!stream.hasEnded) attempt.run = this.run(session, task, found, stream);
+        if (!stream.hasEnded) attempt.run = this.begin(session, task, found, attempt);
       },
       (error: Error) => endUnknown(stream, "spawn_failed", error.message),
     );
   }
 
-  private run(session: Session, task: Task, found: Found, stream: AttemptStream): AttemptRun {
-    if (task.reuseKey !== null && task.runtime !== "shell") return session.reuse.run({ task, found, stream });
-    return new FreshRun(session, task, found, stream, this.options.keep);
+  private begin(session: Session, task: Task, found: Found | null, attempt: Attempt): AttemptRun | null {
+    const { depot, options } = this;
+    const { stream } = attempt;
+    if (!found) return runDeps(depot, session, task, attempt, options.keep);
+    if (!task.deps || !depot) return this.run(session, { task, found, stream, set: null });
+    return afterInstall(depot, session, task.deps, attempt, (set) => this.run(session, { task, found, stream, set }));
+  }
+
+  private run(session: Session, work: Work): AttemptRun {
+    if (work.task.reuseKey !== null && work.task.runtime !== "shell") return session.reuse.run(work);
+    return new FreshRun(session, work, this.options.keep);
   }
 
   private async openSession(): Promise<Session> {

@@ -1,16 +1,27 @@
 import type { CancelMode, Task } from "@maia/runner-protocol";
 import type { AttemptStream } from "./attempt-stream.js";
-import { stepEnvironment } from "./environment.js";
+import type { SetInUse } from "./deps/store.js";
+import { stepEnvironment, withPrograms } from "./environment.js";
 import { type Found, fillFiles, fillScript, inputForStep, readText, writeNow } from "./fill.js";
 import { endAttempt, endUnknown, keepArtifacts, readResult } from "./finish.js";
 import { handover } from "./handover.js";
 import type { EndMessage, GoMessage } from "./messages.js";
 import type { KeepBytes } from "./options.js";
+import { linkPackages } from "./packages.js";
 import type { Session, SlotMessage, SlotUser } from "./session.js";
 import type { Slot } from "./slot-folders.js";
 
 /** Room for what an answer says besides the output. */
 const ANSWER_EXTRA_BYTES = 64 * 1024;
+
+/** An attempt of a step, and all that it needs. */
+export interface Work {
+  readonly task: Task;
+  readonly found: Found;
+  readonly stream: AttemptStream;
+  /** The packages that the step may import. */
+  readonly set: SetInUse | null;
+}
 
 /** One attempt in a process of its own. */
 export class FreshRun implements SlotUser {
@@ -22,12 +33,10 @@ export class FreshRun implements SlotUser {
 
   constructor(
     private readonly session: Session,
-    private readonly task: Task,
-    private readonly found: Found,
-    private readonly stream: AttemptStream,
+    private readonly work: Work,
     private readonly keep: KeepBytes,
   ) {
-    const { runtime, limits } = task;
+    const { runtime, limits } = work.task;
     const isPlain = limits.memoryBytes === null && limits.processes === null;
     this.slot = isPlain ? session.pool.take(runtime) : session.pool.startOwn(runtime, limits);
     session.use(this.slot, this);
@@ -47,10 +56,10 @@ export class FreshRun implements SlotUser {
   hear(message: SlotMessage): void {
     switch (message.t) {
       case "started":
-        this.stream.started(message.pid, this.session.ready.report.level, false);
+        this.work.stream.started(message.pid, this.session.ready.report.level, false);
         break;
       case "log":
-        this.stream.log(message.stream, new Date(message.at), message.lines, message.bytes);
+        this.work.stream.log(message.stream, new Date(message.at), message.lines, message.bytes);
         break;
       case "end":
         if (message.reason === "spawn_failed" && !this.isSecond) this.again();
@@ -65,18 +74,26 @@ export class FreshRun implements SlotUser {
   }
 
   lose(): void {
-    endUnknown(this.stream, "lost", "the process that supervises steps has died");
+    endUnknown(this.work.stream, "lost", "the process that supervises steps has died");
   }
 
   /** Lays everything into the slot and hands over; waits only for large files. */
   private fill(): void {
     try {
-      const { task, slot, session, found } = this;
+      const { slot, session } = this;
+      const { task, found, set } = this.work;
       const { script, pending } = fillScript(task, found, slot.host.run, slot.seen.run, "script", session.rules);
       const waiting = fillFiles(task, found, slot.host.run, session.rules);
       const input = inputForStep(readText(found.get(task.input.sha256)!), slot.seen.run);
       writeNow(slot.host.input, input, 0o444);
-      const body = handover(task, script, slot.seen, stepEnvironment(task, slot.seen, session.environment));
+      const packages = linkPackages(session, slot, set);
+      const body = handover(
+        task,
+        script,
+        slot.seen,
+        stepEnvironment(task, slot.seen, withPrograms(session.environment, packages)),
+        packages,
+      );
       if (pending) waiting.push(pending);
       if (waiting.length === 0) this.handOver(body);
       else
@@ -92,11 +109,11 @@ export class FreshRun implements SlotUser {
   private handOver(body: string): void {
     if (this.canceled) {
       this.session.release(this.slot);
-      endUnknown(this.stream, "canceled", "canceled before it began");
+      endUnknown(this.work.stream, "canceled", "canceled before it began");
       return;
     }
     this.isHandedOver = true;
-    this.session.send(goMessage(this.task, this.slot, body, false));
+    this.session.send(goMessage(this.work.task, this.slot, body, false));
   }
 
   /** The process died before it got the attempt: something else than the step ended it. */
@@ -104,28 +121,28 @@ export class FreshRun implements SlotUser {
     this.isSecond = true;
     this.session.release(this.slot);
     this.isHandedOver = false;
-    this.slot = this.session.pool.startOwn(this.task.runtime, this.task.limits);
+    this.slot = this.session.pool.startOwn(this.work.task.runtime, this.work.task.limits);
     this.session.use(this.slot, this);
     this.fill();
   }
 
   private fail(message: string): void {
     this.session.release(this.slot);
-    endUnknown(this.stream, "spawn_failed", message);
+    endUnknown(this.work.stream, "spawn_failed", message);
   }
 
   private async finish(end: EndMessage): Promise<void> {
     try {
-      const { output, told } = readResult(this.task, this.slot, end);
+      const { output, told } = readResult(this.work.task, this.slot, end);
       const mayHaveLeft = end.reason !== "spawn_failed" && end.reason !== "lost";
       // What a canceled step has left while it was ending is kept; a cancel that comes now ends the keeping.
       const { signal } = end.reason === "exited" ? this.collecting : new AbortController();
-      if (mayHaveLeft) await keepArtifacts(this.task, this.slot, this.stream, this.keep, signal);
-      endAttempt(this.stream, end, output, told);
+      if (mayHaveLeft) await keepArtifacts(this.work.task, this.slot, this.work.stream, this.keep, signal);
+      endAttempt(this.work.stream, end, output, told);
     } catch (error) {
       if (this.collecting.signal.aborted)
-        return endUnknown(this.stream, "canceled", "canceled while its files were kept");
-      endUnknown(this.stream, "lost", `what the step left could not be kept: ${(error as Error).message}`);
+        return endUnknown(this.work.stream, "canceled", "canceled while its files were kept");
+      endUnknown(this.work.stream, "lost", `what the step left could not be kept: ${(error as Error).message}`);
     } finally {
       this.session.release(this.slot);
     }

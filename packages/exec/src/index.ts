@@ -1,2 +1,2 @@
 export { openLocalExecutor } from "./executor.js";
-export type { IsolationReport, LocalExecutor, LocalExecutorOptions } from "./options.js";
+export type { DepsOptions, IsolationReport, LocalExecutor, LocalExecutorOptions } from "./options.js";

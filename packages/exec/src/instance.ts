@@ -71,6 +71,11 @@ async function clear(home: string, id: string): Promise<void> {
   await rm(home, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
 }
 
+/** True while the executor lives whose folder that is. */
+export async function isOwnerAlive(home: string): Promise<boolean> {
+  return (await readOwner(home)) === "alive";
+}
+
 async function readOwner(home: string): Promise<Owner | "alive" | null> {
   try {
     const file = `${home}/owner.json`;

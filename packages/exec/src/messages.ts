@@ -12,6 +12,8 @@ export interface OpenMessage {
   readonly slotPrefix: string;
   /** Folder with the files that steps' processes begin with. */
   readonly bootstrap: string;
+  /** Folder whose subfolders are sets of installed packages; null: there are none. */
+  readonly deps: string | null;
   readonly isolation: "auto" | IsolationLevel;
   readonly leaseTtlMs: number;
   readonly timeZone: string;
@@ -25,6 +27,8 @@ export interface SpawnMessage {
   /** Memory limit of each process of the slot, in bytes. */
   readonly memoryBytes: number | null;
   readonly processes: number | null;
+  /** Folders of the machine that the process may read besides those that every step may. */
+  readonly alsoReads?: readonly string[];
 }
 
 /** Hands an attempt to the process that waits in a slot. */
@@ -76,6 +80,19 @@ export interface ReadyMessage {
   readonly path: string;
   readonly lang: string;
   readonly interpreters: { readonly [runtime in Runtime]: boolean };
+  /** Where a step finds the sets of installed packages. */
+  readonly viewDeps: string;
+  readonly tools: InstallTools;
+}
+
+/** What packages are installed with, by the paths under which a step's process finds it. */
+export interface InstallTools {
+  readonly node: string;
+  /** npm's own first file, which node runs. */
+  readonly npm: string | null;
+  readonly python: string | null;
+  /** What compiled packages must fit: the platform, the node and the Python. */
+  readonly abi: { readonly platform: string; readonly node: string; readonly python: string | null };
 }
 
 export interface LogMessage {

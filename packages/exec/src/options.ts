@@ -5,6 +5,20 @@ export type KeepBytes = (bytes: () => AsyncIterable<Uint8Array>) => Promise<{ sh
 
 export type LogLevel = "info" | "warn" | "error";
 
+/** Where packages go and come from. */
+export interface DepsOptions {
+  /** Folder for the sets of packages. Several executors may share one. */
+  readonly root: string;
+  /** Null: the machine's own settings say where npm looks. */
+  readonly npmRegistry: string | null;
+  /** Null: the machine's own settings say where pip looks. */
+  readonly pythonIndex: string | null;
+  /** How long an installation may take, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Sets that nobody uses go when all together are larger, in bytes. */
+  readonly cacheBytes: number;
+}
+
 export interface LocalExecutorOptions {
   /** Folder for the slots of attempts. Several executors may share one. */
   readonly root: string;
@@ -18,6 +32,8 @@ export interface LocalExecutorOptions {
   readonly poolSize: number;
   /** Without a sign of life from this process for so long, the helper ends every tree, in milliseconds. */
   readonly leaseTtlMs: number;
+  /** Left out: tasks that need packages are refused. */
+  readonly deps?: DepsOptions;
   readonly log: (level: LogLevel, message: string, fields?: object) => void;
   /** How often a silent attempt yields a heartbeat, in milliseconds. Default 10,000. */
   readonly heartbeatMs?: number;

@@ -54,9 +54,14 @@ export class Pool {
   }
 
   /** Starts a process that is not for the pool. */
-  startOwn(runtime: Runtime, limits: { memoryBytes: number | null; processes: number | null }): Slot {
+  startOwn(
+    runtime: Runtime,
+    limits: { memoryBytes: number | null; processes: number | null },
+    alsoReads: readonly string[] = [],
+  ): Slot {
     const slot = this.folders.create();
-    this.send({ t: "spawn", slot: slot.id, runtime, ...limits });
+    const more = alsoReads.length > 0 ? { alsoReads } : {};
+    this.send({ t: "spawn", slot: slot.id, runtime, ...limits, ...more });
     return slot;
   }
 

@@ -2,27 +2,23 @@ import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { isMaiaError, parseJsonStrictly } from "@maia/domain";
 import { outputProblem, type Task } from "@maia/runner-protocol";
-import type { AttemptStream } from "./attempt-stream.js";
 import type { AttemptRun } from "./attempts.js";
 import { checkStepError, DEEPEST, type Output, type StepError } from "./collect/output.js";
-import { userEnvironment } from "./environment.js";
+import { userEnvironment, withPrograms } from "./environment.js";
 import { type Found, fillFiles, fillScript, inputForStep, readText } from "./fill.js";
 import { endAttempt, endUnknown, keepArtifacts, readResult } from "./finish.js";
-import { goMessage } from "./fresh-run.js";
+import { goMessage, type Work } from "./fresh-run.js";
 import { reuseHandover, type ScriptFile } from "./handover.js";
 import type { EndMessage } from "./messages.js";
 import type { KeepBytes } from "./options.js";
+import { linkPackages, type Packages } from "./packages.js";
 import type { Session, SlotMessage, SlotUser } from "./session.js";
 import type { Slot } from "./slot-folders.js";
 
 const VANISHED = "the process that was to carry it out has ended";
 
 /** An attempt that a reused process carries out, or that waits for one. */
-export interface ReuseAttempt {
-  readonly task: Task;
-  readonly found: Found;
-  readonly stream: AttemptStream;
-}
+export type ReuseAttempt = Work;
 
 export interface ReuseEvents {
   /** The process can take another attempt. */
@@ -36,6 +32,8 @@ export class ReuseProcess implements SlotUser {
   private readonly scripts = new Map<string, ScriptFile>();
   private current: ReuseAttempt | null = null;
   private toldEnvironment: string | null = null;
+  /** All attempts of a process are of one version, which has one set. */
+  private packages: Packages | null = null;
   private hasFiles = false;
   private served = 0;
   private startedAt: number | null = null;
@@ -80,13 +78,14 @@ export class ReuseProcess implements SlotUser {
     this.isHandedOver = false;
     this.collecting = new AbortController();
     try {
-      const { task, found } = attempt;
+      const { task, found, set } = attempt;
       const pending: Promise<unknown>[] = [];
       const script = this.script(task, found, pending);
       if (task.files.length > 0) {
         this.hasFiles = true;
         pending.push(...fillFiles(task, found, this.slot.host.run, this.session.rules));
       }
+      this.packages ??= linkPackages(this.session, this.slot, set);
       const body = this.body(task, found, script);
       if (pending.length === 0) this.handOver(task, body);
       else
@@ -151,13 +150,14 @@ export class ReuseProcess implements SlotUser {
   }
 
   private body(task: Task, found: Found, script: ScriptFile): string {
+    const { packages } = this;
     const { seen } = this.slot;
     const input = inputForStep(readText(found.get(task.input.sha256)!), seen.run);
-    const env = userEnvironment(task, this.session.environment);
+    const env = userEnvironment(task, withPrograms(this.session.environment, packages));
     const told = JSON.stringify(env);
     const isNew = told !== this.toldEnvironment;
     this.toldEnvironment = told;
-    return reuseHandover(task, script, input, isNew ? { env, view: seen } : null);
+    return reuseHandover(task, script, input, isNew ? { env, view: seen, packages } : null);
   }
 
   private handOver(task: Task, body: string): void {
@@ -234,7 +234,7 @@ export class ReuseProcess implements SlotUser {
     const { host } = this.slot;
     const scripts = [...this.scripts.values()].flatMap(({ path, typedPath }) => [path, typedPath ?? path]);
     const kept = new Set([...scripts.map((path) => path.slice(path.lastIndexOf("/") + 1)), ".maia", "artifacts"]);
-    const left = [host.run, host.work].flatMap((folder) => inside(folder, kept));
+    const left = [...inside(host.run, new Set([...kept, "node_modules"])), ...inside(host.work, kept)];
     left.push(...inside(host.artifacts, new Set()), ...inside(`${host.work}/.maia`, new Set(["input.json"])));
     this.hasFiles = false;
     await Promise.all(left.map((path) => rm(path, { recursive: true, force: true })));

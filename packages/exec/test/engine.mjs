@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { openLocalExecutor } from "../dist/index.js";
 
-const { root, isolation, leaseTtlMs, script, task } = JSON.parse(process.env.ENGINE);
+const { root, isolation, leaseTtlMs, script, task, deps } = JSON.parse(process.env.ENGINE);
 const contents = new Map();
 const put = (text) => {
   const bytes = Buffer.from(text);
@@ -17,6 +17,7 @@ const executor = await openLocalExecutor({
   isolation,
   leaseTtlMs,
   poolSize: 2,
+  deps,
   keep: async () => ({ sha256: "", sizeBytes: 0 }),
   log: () => {},
 });

@@ -14,7 +14,8 @@ import type {
   TaskLimits,
 } from "@maia/runner-protocol";
 import { openLocalExecutor } from "../src/executor.js";
-import type { LocalExecutor, LocalExecutorOptions } from "../src/options.js";
+import type { DepsOptions, LocalExecutor, LocalExecutorOptions } from "../src/options.js";
+import { childrenOf } from "../src/processes.js";
 
 export const LIMITS: TaskLimits = {
   logLineMax: 65_536,
@@ -25,6 +26,13 @@ export const LIMITS: TaskLimits = {
   memoryBytes: null,
   processes: null,
 };
+
+/** Where the packages of an executor under test go. No registry: a test that installs names its own. */
+export function aDepot(root: string, changes: Partial<DepsOptions> = {}): DepsOptions {
+  const nowhere = "http://127.0.0.1:9/";
+  const limits = { timeoutMs: 60_000, cacheBytes: 1024 ** 3 };
+  return { root, npmRegistry: nowhere, pythonIndex: nowhere, ...limits, ...changes };
+}
 
 type Runtime = Task["runtime"];
 type Changes = Partial<Omit<Task, "limits" | "files">> & {
@@ -51,6 +59,7 @@ export class Workshop implements AsyncDisposable {
   static async open(
     isolation: "auto" | IsolationLevel = "auto",
     options: Partial<LocalExecutorOptions> = {},
+    deps: Partial<DepsOptions> = {},
   ): Promise<Workshop> {
     const root = options.root ?? mkdtempSync(join(tmpdir(), "maia-exec-"));
     const notes: string[] = [];
@@ -60,6 +69,7 @@ export class Workshop implements AsyncDisposable {
       ledgerId: "ledger",
       isolation,
       poolSize: 0,
+      deps: aDepot(`${root}-deps`, deps),
       leaseTtlMs: 15_000,
       keep: (bytes) => keepIn(kept, bytes()),
       log: (_level, message, fields) => notes.push(`${message} ${JSON.stringify(fields ?? {})}`),
@@ -67,6 +77,16 @@ export class Workshop implements AsyncDisposable {
     });
     const workshop = new Workshop(root, executor, options.root === undefined);
     return Object.assign(workshop, { kept, notes });
+  }
+
+  /** Where its sets of packages lie. */
+  get depsRoot(): string {
+    return `${this.root}-deps`;
+  }
+
+  /** The helper process. */
+  helpers(): number[] {
+    return childrenOf(process.pid).filter((pid) => commandLine(pid).includes("helper/main.js"));
   }
 
   /** Processes of the executor's slots, as the host sees them. */
@@ -124,7 +144,8 @@ export class Workshop implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.executor[Symbol.asyncDispose]();
-    if (this.isOwnRoot) rmSync(this.root, { recursive: true, force: true });
+    const own = this.isOwnRoot ? [this.root, `${this.root}-deps`] : [];
+    for (const folder of own) rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -1,7 +1,7 @@
 import { isSha256, pathProblem } from "./checks.js";
 import { FieldReader } from "./field-reader.js";
 import { badField } from "./protocol-error.js";
-import type { Task, TaskFile, TaskLimits } from "./task.js";
+import type { Task, TaskDeps, TaskFile, TaskLimits } from "./task.js";
 
 /** Largest body of a task, in bytes. It is dominated by a lockfile. */
 export const MAX_TASK_BYTES = 16 * 1_048_576;
@@ -16,6 +16,9 @@ const MAX_PACKAGES = 2_000;
 const NOT_TO_CHOOSE = ["argv", "command", "cwd", "image", "mounts", "shell", "uid"];
 /** Variables that decide what a process loads or where it looks, or that Maia sets. Source: contract.md, §3. */
 const RESERVED = /^(__proto__|MAIA_.*|LD_.*|PATH|HOME|NODE_OPTIONS|PYTHONSTARTUP|BASH_ENV)$/;
+
+/** The name of an npm package, with or without a scope. */
+const PACKAGE = /^(@[a-z0-9~][\w.~-]*\/)?[a-z0-9~][\w.~-]*$/i;
 
 const ISOLATIONS = ["sandbox", "pid-namespace", "process-group"] as const;
 
@@ -84,19 +87,20 @@ function valueProblem(value: string): string | null {
 }
 
 /** Names and ranges become arguments of a package manager, so none may look like an option. */
-function parseDeps(deps: FieldReader): NonNullable<Task["deps"]> {
+function parseDeps(deps: FieldReader): TaskDeps {
   const npm = deps.object("npm");
   const names = npm.names(MAX_PACKAGES);
+  const isPackage = (name: string) => (PACKAGE.test(name) ? null : "must be the name of a package");
   return {
     hash: deps.checked("hash", (hash) => (isSha256(hash) ? null : "must be 64 lower-case hexadecimal digits")),
     npm: Object.fromEntries(
       names.map((name) => {
-        if (!/^(@[a-z0-9~][\w.~-]*\/)?[a-z0-9~][\w.~-]*$/i.test(name))
-          throw npm.bad(name, "must be the name of a package");
+        if (!PACKAGE.test(name)) throw npm.bad(name, "must be the name of a package");
         return [name, npm.checked(name, requirementProblem)];
       }),
     ),
     python: deps.strings("python", MAX_PACKAGES, requirementProblem),
+    ...(deps.isNull("allowScripts") ? {} : { allowScripts: deps.strings("allowScripts", MAX_PACKAGES, isPackage) }),
     lock: deps.isNull("lock") ? null : deps.text("lock", MAX_TASK_BYTES),
   };
 }

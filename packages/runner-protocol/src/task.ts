@@ -37,12 +37,7 @@ export interface Task {
   readonly files: readonly TaskFile[];
   readonly env: { readonly [name: string]: string };
   readonly secrets: { readonly [name: string]: string };
-  readonly deps: {
-    readonly hash: string;
-    readonly npm: { readonly [name: string]: string };
-    readonly python: readonly string[];
-    readonly lock: string | null;
-  } | null;
+  readonly deps: TaskDeps | null;
   /** Attempts with the same key may share one process, one after another. */
   readonly reuseKey: string | null;
   readonly transaction: string | null;
@@ -54,6 +49,18 @@ export interface Task {
   readonly limits: TaskLimits;
   /** The level that the task demands, or null for the runner's own. */
   readonly isolation: IsolationLevel | null;
+}
+
+/** The packages that a task needs: of a step, installed before it begins; of a task of kind "deps", all that it does. */
+export interface TaskDeps {
+  /** SHA-256 of the canonical JSON of the dependency map and the lock. */
+  readonly hash: string;
+  readonly npm: { readonly [name: string]: string };
+  readonly python: readonly string[];
+  /** npm packages whose install scripts may run. Left out: none. */
+  readonly allowScripts?: readonly string[];
+  /** The text that pins every package. Null: nobody has resolved them yet, which only a task of kind "deps" may do. */
+  readonly lock: string | null;
 }
 
 export interface TaskFile {

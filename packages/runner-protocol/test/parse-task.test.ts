@@ -20,6 +20,7 @@ describe("a task", () => {
       hash: "c".repeat(64),
       npm: { "csv-parse": "^6.0.0", "@scope/x": "1.x" },
       python: ["pandas>=2"],
+      allowScripts: ["@scope/x"],
       lock: null,
     };
     const task = { ...aTask(), kind: "deps" as const, stepKey: "", attemptNo: 0, deps };
@@ -67,6 +68,10 @@ describe("a task", () => {
     ["deps.hash", { deps: { hash: "../x", npm: {}, python: [], lock: null } }],
     ["deps.npm.--registry", { deps: { hash: "c".repeat(64), npm: { "--registry": "x" }, python: [], lock: null } }],
     ["deps.npm.x", { deps: { hash: "c".repeat(64), npm: { x: "-g" }, python: [], lock: null } }],
+    [
+      "deps.allowScripts[0]",
+      { deps: { hash: "c".repeat(64), npm: {}, python: [], allowScripts: ["--all"], lock: null } },
+    ],
     ["deps.python[0]", { deps: { hash: "c".repeat(64), npm: {}, python: ["--index-url=x"], lock: null } }],
     ["timeoutMs", { timeoutMs: 0 }],
     ["limits.logLineMax", { limits: { ...aTask().limits, logLineMax: 0 } }],

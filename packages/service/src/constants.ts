@@ -49,6 +49,8 @@ const fixed = {
   /** How long ended jobs are kept, and how many bytes of data in all before the oldest go; 0: for ever, without limit. */
   retentionMs: 0,
   retentionMax: 0,
+  depsInstallMs: 600_000,
+  depsCacheMax: 10 * 1_024 * MIB,
   connectivityTimeoutMs: 5_000,
   outputMax: 512 * KIB,
 } as const;

@@ -86,6 +86,11 @@ const definitionSchema: JsonSchema = {
       properties: {
         npm: { type: "object", additionalProperties: { type: "string" } },
         python: { type: "array", items: { type: "string" } },
+        allowScripts: {
+          type: "array",
+          items: { type: "string" },
+          description: "npm packages whose install scripts run",
+        },
       },
     },
     reuse: { type: "boolean" },

@@ -68,6 +68,7 @@ export class World implements AsyncDisposable {
     const config: EngineConfig = {
       constants: readConstants(more.env ?? {}),
       isolation: "auto",
+      packages: { npmRegistry: null, pythonIndex: null },
       runner: null,
       urlAllow: "127.0.0.1",
       drainMs: more.drainMs ?? 100,

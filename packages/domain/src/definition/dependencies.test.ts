@@ -42,6 +42,13 @@ describe("the dependencies of a definition", () => {
     expect(refusal(npm("left-pad", range)).issues).toHaveProperty(["/dependencies/npm/left-pad"]);
   });
 
+  it("name the npm packages whose install scripts may run, or none (S16)", () => {
+    const allowing = (allowScripts: unknown) => ({ ...minimal, dependencies: { npm: { a: "1.0.0" }, allowScripts } });
+    expect(parseDefinition(allowing(["b", "@s/a", "b"])).dependencies.allowScripts).toEqual(["@s/a", "b"]);
+    expect(parseDefinition(allowing([])).dependencies).toEqual({ npm: { a: "1.0.0" }, python: [] });
+    expect(refusal(allowing(["--all"])).issues).toHaveProperty(["/dependencies/allowScripts/0"]);
+  });
+
   it.each([
     "^6.0.0",
     "~1.2",

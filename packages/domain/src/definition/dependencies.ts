@@ -9,8 +9,23 @@ const SPEC_MAX_CHARS = 256;
 /** The packages that a workflow asks for. Only names and versions of a registry: no URL, path, alias or option. */
 export function readDependencies(place: Reader): Dependencies {
   if (place.isAbsent) return { npm: {}, python: [] };
-  const field = place.object(["npm", "python"]);
-  return { npm: readNpm(field("npm")), python: readPython(field("python")) };
+  const field = place.object(["npm", "python", "allowScripts"]);
+  const allowScripts = readAllowed(field("allowScripts"));
+  return {
+    npm: readNpm(field("npm")),
+    python: readPython(field("python")),
+    ...(allowScripts.length > 0 ? { allowScripts } : {}),
+  };
+}
+
+/** The packages whose install scripts may run; they may be those that others bring along. */
+function readAllowed(place: Reader): string[] {
+  const names = place
+    .items(PACKAGES_MAX)
+    .map((item) =>
+      item.string((name) => (isNpmName(name) ? null : "is not the name of a package in the npm registry")),
+    );
+  return [...new Set(names)].sort();
 }
 
 function readNpm(place: Reader): { [name: string]: string } {

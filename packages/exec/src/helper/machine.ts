@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, realpathSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { runBriefly } from "./run-briefly.js";
 
@@ -6,11 +6,15 @@ import { runBriefly } from "./run-briefly.js";
 export interface Python {
   readonly executable: string;
   readonly needs: readonly string[];
+  /** What compiled packages must fit. */
+  readonly abi: string;
 }
 
 /** The programs that this machine offers. */
 export interface Machine {
   readonly node: string;
+  /** The folder of npm, where there is one. */
+  readonly npm: string | null;
   readonly python: Python | null;
   readonly shell: string;
   readonly bwrap: string | null;
@@ -26,6 +30,7 @@ const SYSTEM_FOLDERS = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bi
 export async function exploreMachine(searchPath: string): Promise<Machine> {
   return {
     node: realpathSync(process.execPath),
+    npm: findNpm(searchPath),
     python: await findPython(searchPath),
     shell: "/bin/sh",
     bwrap: systemProgram("bwrap"),
@@ -42,7 +47,8 @@ var = sysconfig.get_config_var
 paths = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
 if var("Py_ENABLE_SHARED"): paths.append(os.path.join(var("LIBDIR") or "", var("INSTSONAME") or ""))
 base = getattr(sys, "_base_executable", sys.executable)
-print(json.dumps({"executable": os.path.realpath(base), "needs": [p for p in paths if p and os.path.exists(p)]}))
+abi = sys.implementation.cache_tag + "-" + sysconfig.get_platform()
+print(json.dumps({"executable": os.path.realpath(base), "abi": abi, "needs": [p for p in paths if p and os.path.exists(p)]}))
 `;
 
 /** The system's own Python starts ten times faster than a shim, so it comes first. */
@@ -51,10 +57,28 @@ async function findPython(searchPath: string): Promise<Python | null> {
   for (const candidate of candidates.filter(isProgram)) {
     const answer = await runBriefly(candidate, ["-I", "-c", ASK_PYTHON]);
     if (answer.code !== 0) continue;
-    const { executable, needs } = JSON.parse(answer.stdout) as Python;
-    return { executable, needs: [executable, ...needs].filter((path) => !path.startsWith("/usr/")) };
+    const { executable, needs, abi } = JSON.parse(answer.stdout) as Python;
+    return { executable, abi, needs: [executable, ...needs].filter((path) => !path.startsWith("/usr/")) };
   }
   return null;
+}
+
+/** The npm that came with node comes first. */
+function findNpm(searchPath: string): string | null {
+  const beside = join(dirname(realpathSync(process.execPath)), "npm");
+  for (const candidate of [beside, ...searchPath.split(":").map((folder) => join(folder, "npm"))].filter(isProgram)) {
+    const folder = dirname(dirname(realpathSync(candidate)));
+    if (existsSync(join(folder, "bin/npm-cli.js"))) return folder;
+  }
+  return systemNpm.find((folder) => existsSync(join(folder, "bin/npm-cli.js"))) ?? null;
+}
+
+const systemNpm = ["/usr/lib/node_modules/npm", "/usr/local/lib/node_modules/npm", "/usr/share/nodejs/npm"];
+
+/** The platform that compiled packages are made for, with the C library where it is not the usual one. */
+export function platform(): string {
+  const isMusl = existsSync("/lib") && readdirSync("/lib").some((name) => name.startsWith("ld-musl-"));
+  return `${process.platform}-${process.arch}${isMusl ? "-musl" : ""}`;
 }
 
 function systemProgram(name: string): string | null {

@@ -3,10 +3,10 @@ import { dirname } from "node:path";
 import type { OpenMessage, ReadyMessage } from "../messages.js";
 import { writeEtc } from "./etc.js";
 import type { HelperSetup } from "./helper.js";
-import { exploreMachine, stepPath } from "./machine.js";
+import { exploreMachine, platform, stepPath } from "./machine.js";
 import { probeIsolation } from "./probe.js";
 import { type Staged, stage } from "./stage.js";
-import { nodeProgram, type Wrapper } from "./wrappers.js";
+import { nodeProgram, npmProgram, type Wrapper } from "./wrappers.js";
 
 const LANGUAGE = "C.UTF-8";
 
@@ -17,7 +17,7 @@ export async function prepare(open: OpenMessage, searchPath: string, stagePath: 
   for (const folder of ["slots", "pipes"]) mkdirSync(`${open.home}/${folder}`, { recursive: true });
   writeEtc(`${open.home}/etc`);
   const machine = await exploreMachine(searchPath);
-  const staged = await stage(machine, open.home, open.bootstrap, stagePath);
+  const staged = await stage(machine, open, stagePath);
   const { wrapper, missing } = await probeIsolation(open.isolation, machine, staged.places, staged.owner);
   if (!wrapper) return { refused: missing.map(({ level, reason }) => `${level}: ${reason}`).join("; ") };
   const path = stepPath(dirname(nodeProgram(machine, staged.places, wrapper.level)), machine.python);
@@ -33,6 +33,13 @@ export async function prepare(open: OpenMessage, searchPath: string, stagePath: 
     path,
     lang: LANGUAGE,
     interpreters: { node: true, python: machine.python !== null, shell: true },
+    viewDeps: wrapper.level === "sandbox" ? "/maia/deps" : (staged.places.deps ?? ""),
+    tools: {
+      node: nodeProgram(machine, staged.places, wrapper.level),
+      npm: npmProgram(staged.places, wrapper.level),
+      python: machine.python?.executable ?? null,
+      abi: { platform: platform(), node: `node${process.versions.modules}`, python: machine.python?.abi ?? null },
+    },
   };
   return { setup: { open, machine, places: staged.places, wrapper, environment }, ready };
 }

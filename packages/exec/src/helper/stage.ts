@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import type { OpenMessage } from "../messages.js";
 import type { Machine } from "./machine.js";
 import { runBriefly } from "./run-briefly.js";
 import type { Owner, Places } from "./wrappers.js";
@@ -19,14 +20,15 @@ export interface Staged {
  */
 export async function stage(
   machine: Machine,
-  home: string,
-  bootstrap: string,
+  { home, bootstrap, deps }: Pick<OpenMessage, "home" | "bootstrap" | "deps">,
   stagePath: string | null,
 ): Promise<Staged> {
   const plain: Places = {
     home,
     bootstrap,
     node: machine.node,
+    npm: machine.npm,
+    deps,
     python: (machine.python?.needs ?? []).map((path) => ({ from: path, to: path })),
   };
   if (process.getuid?.() !== 0) return { places: plain, owner: null, warnings: [] };
@@ -34,7 +36,7 @@ export async function stage(
     const places = await mountAll(machine, plain, stagePath);
     if (places) return { places, owner: NOBODY, warnings: [] };
   }
-  const needed = [plain.home, dirname(plain.bootstrap), dirname(plain.node)];
+  const needed = [plain.home, dirname(plain.bootstrap), dirname(plain.node), ...(plain.deps ? [plain.deps] : [])];
   if (needed.every(isOpenToOthers)) return { places: plain, owner: NOBODY, warnings: [] };
   return { places: plain, owner: null, warnings: [] };
 }
@@ -64,12 +66,15 @@ async function mountAll(machine: Machine, plain: Places, at: string): Promise<Pl
   const bootstrap = await show(plain.bootstrap, "bootstrap");
   const node = machine.node.startsWith("/usr/") ? plain.node : await show(plain.node, "bin/node");
   if (!home || !bootstrap || !node) return null;
+  const npm = plain.npm && !plain.npm.startsWith("/usr/") ? await show(plain.npm, "npm") : plain.npm;
+  const deps = plain.deps && (await show(plain.deps, "deps"));
+  if (plain.deps && !deps) return null;
   const python = [];
   for (const [at, { to }] of plain.python.entries()) {
     const from = await show(to, `python/${at}`);
     if (from) python.push({ from, to });
   }
-  return { home, bootstrap, node, python };
+  return { home, bootstrap, node, npm, deps, python };
 }
 
 /** True when any user may pass through the folder and all above it. */

@@ -8,6 +8,9 @@ export interface Places {
   readonly home: string;
   readonly bootstrap: string;
   readonly node: string;
+  readonly npm: string | null;
+  /** The folder of installed packages. */
+  readonly deps: string | null;
   /** Files and folders of the Python, by the path under which it must be found. */
   readonly python: readonly { readonly from: string; readonly to: string }[];
 }
@@ -34,7 +37,7 @@ export interface Wrapper {
   readonly tree: "namespace" | "group";
   /** Whose processes a limit of their number counts: the slot's alone, all steps' together, or also other people's. */
   readonly counts: "slot" | "steps" | "others";
-  readonly wrap: (slot: string, inner: readonly string[]) => CommandLine;
+  readonly wrap: (slot: string, inner: readonly string[], alsoReads?: readonly string[]) => CommandLine;
 }
 
 /** The user that a step is inside a user namespace; /etc/passwd there names it. */
@@ -67,11 +70,12 @@ export function sandbox(
     name: "bubblewrap",
     tree: "namespace",
     counts: "slot",
-    wrap: (slot, inner) => {
+    wrap: (slot, inner, alsoReads = []) => {
       const folder = `${places.home}/slots/${slot}`;
+      const also = alsoReads.flatMap((path) => ["--ro-bind-try", path, path]);
       const own = ["--bind", `${folder}/tmp`, "/tmp", "--ro-bind", `${folder}/run`, "/maia/run"];
       const work = ["--bind", `${folder}/work`, "/maia/work", "--remount-ro", "/", "--chdir", "/maia/work"];
-      return { file: bwrap, args: [...common, ...own, ...work, "--", ...inner], ...owner };
+      return { file: bwrap, args: [...common, ...also, ...own, ...work, "--", ...inner], ...owner };
     },
   };
 }
@@ -91,7 +95,11 @@ function systemMounts(places: Places): string[] {
 function interpreterMounts(machine: Machine, places: Places): string[] {
   const node = machine.node.startsWith("/usr/") ? [] : ["--ro-bind", places.node, "/maia/bin/node"];
   const python = places.python.flatMap(({ from, to }) => ["--ro-bind", from, to]);
-  return [...node, ...python, "--ro-bind", places.bootstrap, "/maia/bootstrap"];
+  const npm = places.npm === null || places.npm.startsWith("/usr/") ? [] : ["--ro-bind", places.npm, "/maia/npm"];
+  const deps = places.deps === null ? [] : ["--ro-bind", places.deps, "/maia/deps"];
+  // A slot gets its packages when it gets its step; whatever lies in `run` or `work` finds them on the way up.
+  const link = ["--symlink", "run/node_modules", "/maia/node_modules"];
+  return [...node, ...npm, ...python, ...deps, "--ro-bind", places.bootstrap, "/maia/bootstrap", ...link];
 }
 
 /** bubblewrap with the host's files in view and processes of its own. */
@@ -151,6 +159,13 @@ export function processGroup(machine: Machine, places: Places, owner: Owner | nu
 function privileges(owner: Owner | null): string[] {
   const identity = owner ? ["--reuid", String(owner.uid), "--regid", String(owner.gid), "--clear-groups"] : [];
   return [...identity, "--no-new-privs"];
+}
+
+/** Where an installation finds npm's first file. */
+export function npmProgram(places: Places, level: IsolationLevel): string | null {
+  if (places.npm === null) return null;
+  const folder = level === "sandbox" && !places.npm.startsWith("/usr/") ? "/maia/npm" : places.npm;
+  return `${folder}/bin/npm-cli.js`;
 }
 
 /** Where a step finds node: in the sandbox, unless it is the system's, at a place of its own. */

@@ -57,6 +57,7 @@ def run_once(task):
     try:
         with open(task["inputPath"], encoding="utf-8") as file:
             data = json.load(file)
+        add_packages(task.get("packagesPath"))
         text = to_json(call_step(task, data))
         if text is not None:
             with open(task["outputPath"], "w", encoding="utf-8") as file:
@@ -158,6 +159,19 @@ def load_step(script):
     if not callable(step):
         raise TypeError("a step is a module with a function main(ctx)")
     return step
+
+
+def add_packages(path):
+    """Packages come after Python's own modules and before those of the machine."""
+    if path is None or path in sys.path or not os.path.isdir(path):
+        return
+    import site
+
+    before = list(sys.path)
+    site.addsitedir(path)
+    added = [entry for entry in sys.path if entry not in before]
+    at = next((at for at, entry in enumerate(before) if entry.endswith(("site-packages", "dist-packages"))), len(before))
+    sys.path[:] = before[:at] + added + before[at:]
 
 
 def set_environment(wanted):
@@ -306,6 +320,7 @@ def answer(task):
         with open(task["inputPath"], "w", encoding="utf-8") as file:
             file.write(task["input"])
         os.chdir(task["workPath"])
+        add_packages(task.get("packagesPath"))
         result = call_step(task, json.loads(task["input"]))
         text = to_json(result)
         return {"ok": True, "data": None if text is None else result}

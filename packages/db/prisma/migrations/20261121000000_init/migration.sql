@@ -151,6 +151,7 @@ CREATE TABLE "Attempt" (
     "instanceId" TEXT,
     "ledgerId" TEXT,
     "lastSeq" INTEGER NOT NULL DEFAULT 0,
+    "seqBase" INTEGER NOT NULL DEFAULT 0,
     "isolation" TEXT,
     "reused" BOOLEAN NOT NULL DEFAULT false,
     "exitCode" INTEGER,
