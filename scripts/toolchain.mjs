@@ -154,6 +154,7 @@ function installStamp(node) {
 
 /** Turbo builds what has changed, in order, and remembers the rest. */
 function build(node, env, tasks) {
+  process.stderr.write("Building what has changed (under a minute the first time)\n");
   const turbo = join("node_modules", "turbo", "bin", "turbo");
   const args = [turbo, "run", ...tasks, "--output-logs=errors-only", "--log-order=grouped", "--ui=stream"];
   runOrStop("The build failed", node, args, { env, quiet: true });

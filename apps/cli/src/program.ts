@@ -87,7 +87,8 @@ function addWorkflowCommands(program: Command, context: Context, act: Act): void
     .description("create or replace workflows from YAML, and publish what changed")
     .requiredOption(
       "-f, --file <path>",
-      "a file, a folder with workflow.yaml in it or in its subfolders, or - for stdin",
+      "a file, a folder with workflow.yaml in it or in its subfolders, or - for stdin; may be given again",
+      collect,
     )
     .option("--draft", "save without publishing")
     .addOption(project());

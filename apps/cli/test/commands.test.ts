@@ -34,7 +34,7 @@ const aRun = {
   finishedAt: "2026-01-01T00:00:02.500Z",
   outputs: { rows: 3 },
   failure: null,
-  steps: [],
+  steps: [{ key: "parse", status: "SUCCEEDED", attempts: [{ no: 1 }] }],
 };
 const aJob = {
   id: "job_1",
@@ -170,6 +170,14 @@ describe("lists", () => {
       code: 0,
       stdout: "one\n",
     });
+    for (const [flags, words] of [
+      [["--step", "pares"], /has no step pares; it has parse/],
+      [["--step", "parse", "--attempt", "9"], /has no attempt 9; it has 1/],
+    ] as const)
+      expect(await maia(["runs", "logs", "run_1", ...flags], connected())).toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(words),
+      });
   });
 });
 
@@ -224,6 +232,15 @@ describe("maia artifacts get", () => {
       stderr: expect.stringContaining("arrived damaged"),
     });
     await expect(readFile(join(folder, "out/report.md"))).rejects.toThrow("ENOENT");
+  });
+
+  it("says where it cannot write, and does not try for ever", async () => {
+    serve(anArtifact("report.md"));
+    for (const place of ["/proc/nowhere/deep", "/dev/null/deep"])
+      expect(await maia(["artifacts", "get", "run_1", "--to", place], connected())).toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(/cannot be made/),
+      });
   });
 
   it("says what there is when a name is not", async () => {

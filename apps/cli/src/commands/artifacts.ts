@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -86,7 +86,7 @@ function pathIn(folder: string, name: string): string {
 
 /** Writes beside and renames, so that a file is whole or not there. */
 async function save(api: ApiClient, artifact: Artifact, path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   const part = `${path}.part-${process.pid}`;
   try {
     await download(api, artifact, (source) => pipeline(source, createWriteStream(part)));
@@ -94,6 +94,21 @@ async function save(api: ApiClient, artifact: Artifact, path: string): Promise<v
   } finally {
     await rm(part, { force: true });
   }
+}
+
+/** Makes a folder and those above it. Node's own way to do so never ends where a file system makes none, such as /proc. */
+async function makeFolder(path: string): Promise<void> {
+  const make = () => mkdir(path).catch((error: NodeJS.ErrnoException) => error);
+  let error = await make();
+  if (error?.code === "ENOENT" && dirname(path) !== path) {
+    await makeFolder(dirname(path));
+    error = await make();
+  }
+  if (error?.code === "EEXIST" && (await stat(path)).isDirectory()) return;
+  if (error)
+    throw usage(
+      `The folder ${path} cannot be made: ${error.code === "EEXIST" ? "there is a file of that name" : error.code}`,
+    );
 }
 
 /** @throws {CliError} when the bytes are not those that were recorded. */

@@ -107,6 +107,7 @@ export async function showLogs(context: Context, id: string, flags: LogsFlags): 
   const { run } = await findRun(api, id);
   if (!run) return exitCodes.ok; // still queued: nothing was written
   const { step: stepKey, attempt: attemptNo, stream, query: q } = flags;
+  checkStep(run, stepKey, attemptNo);
   const path = `v1/runs/${run.id}/logs`;
   for (let cursor: string | undefined; ; ) {
     const page: Page<LogItem> = await api.get(path, {
@@ -127,6 +128,17 @@ export async function showLogs(context: Context, id: string, flags: LogsFlags): 
     }
     cursor = page.nextCursor;
   }
+}
+
+/** A misspelt step would look like one that wrote nothing. @throws {CliError} */
+function checkStep({ id, steps }: Run, stepKey: string | undefined, attemptNo: string | undefined): void {
+  if (stepKey === undefined) return;
+  const step = steps.find(({ key }) => key === stepKey);
+  const keys = steps.map(({ key }) => key);
+  const known = keys.length > 20 ? [...keys.slice(0, 20), "…"] : keys;
+  if (!step) throw usage(`${id} has no step ${stepKey}; it has ${known.join(", ")}`);
+  if (attemptNo !== undefined && !step.attempts.some(({ no }) => String(no) === attemptNo))
+    throw usage(`Step ${stepKey} of ${id} has no attempt ${attemptNo}; it has ${step.attempts.length}`);
 }
 
 function logLine({ terminal }: Context, { stepKey, line }: LogItem, isAlone: boolean): string {

@@ -7,7 +7,7 @@ import { findWorkflowFiles, readWorkflow, type WorkflowFile, withPlaces } from "
 import { type ListFlags, readLimit } from "./runs.js";
 
 export interface ApplyFlags extends CommonFlags {
-  readonly file: string;
+  readonly file: readonly string[];
   readonly project?: string;
   readonly draft?: boolean;
 }
@@ -21,7 +21,8 @@ interface Applied {
 
 /** `maia apply -f PATH`: creates or replaces workflows, and publishes what changed. */
 export async function apply(context: Context, flags: ApplyFlags): Promise<ExitCode> {
-  const files = await Promise.all((await findWorkflowFiles(flags.file)).map(readWorkflow)); // all are read before one is sent
+  const paths = (await Promise.all(flags.file.map(findWorkflowFiles))).flat();
+  const files = await Promise.all(paths.map(readWorkflow)); // all are read before one is sent
   const api = await connect(context, flags);
   const query = { project: flags.project, ...(flags.draft ? { publish: "false" } : {}) };
   const results: Applied[] = [];

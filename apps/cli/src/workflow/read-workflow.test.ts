@@ -39,12 +39,13 @@ describe("reading a workflow", () => {
       "{ key: c, file: x, script: y }",
       "{ key: d, file: 7 }",
       "{ key: e, file: binary }",
+      "{ key: f, file: ../../etc/passwd }",
     ];
     const file = await write("workflow.yaml", `name: x\nsteps:\n${steps.map((step) => `  - ${step}\n`).join("")}`);
     const error = await readWorkflow(file).catch((caught) => caught);
     expect(error.exitCode).toBe(6);
     expect(error.problem.errors.map(({ pointer }: { pointer: string }) => pointer).sort()).toEqual(
-      [0, 1, 2, 3, 4].map((at) => `/steps/${at}/file`),
+      [0, 1, 2, 3, 4, 5].map((at) => `/steps/${at}/file`),
     );
     const messages = error.problem.errors.map(({ message }: { message: string }) => message).join("\n");
     for (const part of [
@@ -53,6 +54,7 @@ describe("reading a workflow", () => {
       /not both/,
       /must be the path/,
       /is not UTF-8 text/,
+      /must lie in the folder/,
     ]) {
       expect(messages).toMatch(part);
     }

@@ -1,5 +1,5 @@
 import { readdir, readFile, stat } from "node:fs/promises";
-import { dirname, isAbsolute, join, relative } from "node:path";
+import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import { text as readStream } from "node:stream/consumers";
 import { type Fault, invalid, usage } from "../errors.js";
 import { readYaml } from "./read-yaml.js";
@@ -78,8 +78,10 @@ async function inlineScript(step: unknown, at: number, folder: string, faults: F
   const { file, ...rest } = step;
   if (rest.script !== undefined) return fault("a step has a file or a script, not both");
   if (typeof file !== "string" || file === "") return fault("must be the path of a script");
-  if (isAbsolute(file)) return fault(`must be relative to the workflow's file, such as ${relative(folder, file)}`);
+  if (isAbsolute(file)) return fault(`must be relative to the workflow's file, such as steps/main.mjs`);
   const path = join(folder, file);
+  // Whoever applies somebody else's folder sends nothing but what is in it.
+  if (relative(folder, path).split(sep)[0] === "..") return fault("must lie in the folder of the workflow's file");
   const found = await stat(path).catch(() => null);
   if (!found?.isFile()) return fault(`there is no file ${path}`);
   if (found.size > SCRIPT_MAX) return fault(`${path} is larger than ${SCRIPT_MAX / 1_024} KiB`);
