@@ -1,15 +1,17 @@
-import { adoptRuns, cancelRequests, type Db, nextRetries, type OwnedRun, quarantineRun } from "@maia/db";
+import { type Db, type OwnedRun, quarantineRun } from "@maia/db";
 import type { Clock } from "@maia/domain";
 import type { Executor } from "@maia/runner-protocol";
 import type { SchemaWorker } from "@maia/schema";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
-import { type Advanced, type Advancer, advanceRun, runWaitMs } from "./advance.js";
+import { Adopter } from "./adopter.js";
+import { type Advanced, type Advancer, advanceRun } from "./advance.js";
 import { Batches } from "./batches.js";
 import { Carrier } from "./carrier.js";
 import { Claimer } from "./claimer.js";
 import type { EngineConfig } from "./config.js";
 import { taskRules } from "./dispatch.js";
+import { DueRuns } from "./due-runs.js";
 import { Fetches, type InputFetcher } from "./fetches.js";
 import type { InHand } from "./flights.js";
 import { Lease, type Monotonic } from "./lease.js";
@@ -63,9 +65,8 @@ export class Engine implements AsyncDisposable {
   /** When retries are due and runs are too late. */
   readonly #times: SteadyTimes;
   readonly #queue: QueueWatch;
-  /** True while runs of ended engines may wait for room here. */
-  #orphansWait = false;
-  #adopting: Promise<void> = Promise.resolve();
+  readonly #adopter: Adopter;
+  readonly #due: DueRuns;
   readonly #stopped = new AbortController();
   #draining = false;
 
@@ -114,6 +115,16 @@ export class Engine implements AsyncDisposable {
       settled: (run) => this.#advance(run.id),
       broken: (run, error) => this.#quarantine(run, error),
     });
+    const engineId = () => this.engineId;
+    const wakeAt = (ms: number) => this.#ticker.wakeAt(ms);
+    this.#due = new DueRuns({ db, clock, engineId, wakeAt, times: this.#times, runs: () => this.#runs.values() });
+    this.#adopter = new Adopter({
+      logger,
+      engineId,
+      writes: this.#writes,
+      room: () => this.#room(),
+      take: (run) => this.#recover(run),
+    });
     this.#queue = new QueueWatch({ db, clock, monotonic: deps.monotonic, writes: this.#writes });
     this.#batches = new Batches({ db, blobs, logger, clock, writes: this.#writes });
     this.#claimer = new Claimer({
@@ -132,7 +143,7 @@ export class Engine implements AsyncDisposable {
       intake: { db, schemas: deps.schemas, idempotencyTtlMs: constants.idempotencyTtlMs },
       clock,
       logger,
-      wakeAt: (ms) => this.#ticker.wakeAt(ms),
+      wakeAt,
     });
   }
 
@@ -151,8 +162,7 @@ export class Engine implements AsyncDisposable {
   /** One round: schedules beside it, cancels, retries that are due, steps that waited for a slot, rows of batches, new jobs. */
   async #tick(): Promise<void> {
     if (!this.#draining) this.#schedules.look();
-    const due = new Set(await cancelRequests(this.deps.db, this.engineId));
-    for (const runId of [...(await this.#dueRetries()), ...this.#lateRuns()]) due.add(runId);
+    const due = await this.#due.find();
     if (this.#ledgerId() === null) this.#waitForExecutor();
     else if (this.#slots.free > 0) for (const runId of this.#hungry) due.add(runId);
     await Promise.all([...due].map((runId) => this.#advanceSafely(runId)));
@@ -162,38 +172,19 @@ export class Engine implements AsyncDisposable {
     await this.#claim();
   }
 
-  async #dueRetries(): Promise<string[]> {
-    const now = this.deps.clock();
-    const due: string[] = [];
-    for (const { runId, stepKey, nextAttemptAt } of await nextRetries(this.deps.db, this.engineId)) {
-      const until = new Date(nextAttemptAt);
-      // A time that cannot be read is for the run's own advance to stumble over, which sets that run aside alone.
-      const waitMs = Number.isNaN(until.getTime()) ? 0 : this.#times.waitMs(runId, stepKey, until, now);
-      if (waitMs <= 0) due.push(runId);
-      else this.#ticker.wakeAt(waitMs);
-    }
-    return due;
-  }
-
-  /** Runs of ours that have taken longer than they may. */
-  #lateRuns(): string[] {
-    const now = this.deps.clock();
-    return [...this.#runs.values()].flatMap(({ run, version }) => {
-      const waitMs = runWaitMs(this.#times, run, version, now);
-      if (waitMs !== null && waitMs > 0) this.#ticker.wakeAt(waitMs);
-      return waitMs !== null && waitMs <= 0 ? [run.id] : [];
-    });
-  }
-
   #waitForExecutor(): void {
     if (this.#hungry.size > 0 && !this.#draining) this.#ticker.wakeAt(UNREACHED_MS);
   }
 
   async #claim(): Promise<void> {
-    await (this.#orphansWait ? this.#adopt() : this.#adopting.catch(() => {})); // whoever has begun goes before who waits
-    const room = this.config.constants.runConcurrency - this.#runs.size;
-    if (room <= 0 || this.#draining) return;
-    if (await this.#claimer.claim(room)) this.#ticker.wake();
+    await this.#adopter.first();
+    const room = this.#room();
+    if (room !== null && room > 0 && (await this.#claimer.claim(room))) this.#ticker.wake();
+  }
+
+  /** How many runs more may be taken in hand; null: none will be. */
+  #room(): number | null {
+    return this.#draining ? null : this.config.constants.runConcurrency - this.#runs.size;
   }
 
   async #advance(runId: string): Promise<void> {
@@ -255,6 +246,7 @@ export class Engine implements AsyncDisposable {
       if (this.#ledgerId() === null) this.#waitForExecutor();
     }
     if (advanced.retryAt) this.#ticker.wakeAt(advanced.retryAt.getTime() - this.deps.clock().getTime());
+    if (!advanced.over) this.#due.watch(inHand);
     if (advanced.over && this.#runs.get(inHand.run.id)?.run.epoch === inHand.run.epoch) {
       this.#forget(inHand.run.id);
       this.#ticker.wake();
@@ -276,7 +268,7 @@ export class Engine implements AsyncDisposable {
       throw new Error(`a tick has not ended for ${Math.round(stuckMs)} ms; the lease is left to run out`);
     if (!(await this.#lease.renew())) await this.#fenced();
     await this.#lease.endDeadOnes();
-    await this.#adopt();
+    await this.#adopter.adopt();
     await this.#lease.tidy();
   }
 
@@ -294,32 +286,13 @@ export class Engine implements AsyncDisposable {
     this.#ticker.wake();
   }
 
-  /** Takes over runs whose engine has ended, as far as there is room; one call after another. */
-  #adopt(): Promise<void> {
-    this.#adopting = this.#adopting.catch(() => {}).then(() => this.#adoptNow());
-    return this.#adopting;
-  }
-
-  async #adoptNow(): Promise<void> {
-    const room = this.config.constants.runConcurrency - this.#runs.size;
-    if (this.#draining) return;
-    if (room <= 0) {
-      this.#orphansWait = true; // perhaps; whoever makes room looks
-      return;
-    }
-    const runs = await this.#writes.patiently((tx) => adoptRuns(tx, this.engineId, room));
-    this.#orphansWait = runs.length === room;
-    if (runs.length > 0) this.deps.logger.info("adopted runs of an engine that ended", { runs: runs.length });
-    for (const run of runs) await this.#recover(run);
-    if (runs.length > 0) this.#ticker.wake();
-  }
-
   async #recover(run: OwnedRun): Promise<void> {
     try {
       const inHand = { run, version: await this.#snapshots.load(run.versionId) };
       this.#runs.set(run.id, inHand);
       await recoverRun(this.deps.db, this.#carrier, this.#slots, inHand);
       await this.#advance(run.id);
+      this.#ticker.wake();
     } catch (error) {
       await this.#quarantine(run, error);
     }
