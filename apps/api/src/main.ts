@@ -1,6 +1,6 @@
 import { openDb } from "@maia/db";
 import { Resources, readLogging, readOptional, readString, runService } from "@maia/service";
-import { BlobStore, openDataDir } from "@maia/storage";
+import { BlobStore, openDataDir, refuseLostDatabase } from "@maia/storage";
 import { ensureAdminKey } from "./admin-key.js";
 import { readConfig } from "./config.js";
 import { start } from "./start.js";
@@ -15,7 +15,9 @@ await runService("maia api", logger, async () => {
   const clock = () => new Date();
   await using stack = new Resources();
   const dataDir = await openDataDir(readString(env, "MAIA_DATA_DIR", ".maia"));
-  const url = readOptional(env, "DATABASE_URL") ?? `file:${dataDir.dbFile}`;
+  const databaseUrl = readOptional(env, "DATABASE_URL");
+  if (databaseUrl === null) await refuseLostDatabase(dataDir);
+  const url = databaseUrl ?? `file:${dataDir.dbFile}`;
   const db = stack.use(
     await openDb({
       url,
@@ -23,6 +25,7 @@ await runService("maia api", logger, async () => {
       busyTimeoutMs: dbBusyTimeoutMs,
       retryBudgetMs: dbRetryBudgetMs,
       now: clock,
+      log: (level, message, fields) => logger[level](message, fields),
     }),
   );
   const blobs = await BlobStore.open(dataDir.blobs, dataDir.tmp);

@@ -3,7 +3,7 @@ import { openDb } from "@maia/db";
 import type { Clock } from "@maia/domain";
 import { start as startEngine } from "@maia/engine";
 import { type Logger, Resources } from "@maia/service";
-import { BlobStore, type DataDir, openDataDir } from "@maia/storage";
+import { BlobStore, type DataDir, openDataDir, refuseLostDatabase } from "@maia/storage";
 import type { StandaloneConfig } from "./config.js";
 
 /** Maia in one process: api, engine and local execution over one database. */
@@ -22,6 +22,7 @@ export async function start(
   await using stack = new Resources();
   const { constants } = config.engine;
   const dataDir = await openDataDir(config.dataDir);
+  if (config.databaseUrl === null) await refuseLostDatabase(dataDir);
   const blobs = await BlobStore.open(dataDir.blobs, dataDir.tmp);
   const db = stack.use(
     await openDb({

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { DataDirError, openDataDir } from "./data-dir.js";
+import { DataDirError, openDataDir, refuseLostDatabase } from "./data-dir.js";
 
 let folder: string;
 beforeEach(async () => {
@@ -34,5 +34,21 @@ describe("the data directory", () => {
 
   it("says clearly when its file system does not take it", async () => {
     await expect(openDataDir("/proc/maia")).rejects.toThrow(/^The data directory \/proc\/maia cannot be used: /);
+  });
+});
+
+describe("a data directory whose database is gone", () => {
+  it("is refused when it was used before, and only then (F61)", async () => {
+    const root = await mkdtemp(join(tmpdir(), "maia-lost-"));
+    try {
+      const dir = await openDataDir(root);
+      await refuseLostDatabase(dir);
+      await writeFile(dir.adminKey, "key");
+      await expect(refuseLostDatabase(dir)).rejects.toThrow(/maia\.db is gone/);
+      await writeFile(dir.dbFile, "");
+      await refuseLostDatabase(dir);
+    } finally {
+      await rm(root, { recursive: true });
+    }
   });
 });

@@ -108,3 +108,19 @@ async function reason(error: unknown, { root }: DataDir): Promise<string> {
       return error instanceof Error ? error.message : String(error);
   }
 }
+
+/**
+ * Refuses a data directory that was used before and whose database is gone: beginning anew in its place would look as if
+ * everything had been lost without a word (F61). @throws {DataDirError}
+ */
+export async function refuseLostDatabase({ root, dbFile, adminKey }: DataDir): Promise<void> {
+  const isThere = (path: string) =>
+    stat(path).then(
+      () => true,
+      () => false,
+    );
+  if ((await isThere(dbFile)) || !(await isThere(adminKey))) return;
+  throw new DataDirError(
+    `The data directory ${root} was used before, but its maia.db is gone: put it back from a backup, or remove ${adminKey} to begin anew with an empty one`,
+  );
+}
