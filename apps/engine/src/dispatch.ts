@@ -20,11 +20,6 @@ export interface TaskRules {
   readonly limits: TaskLimits;
 }
 
-/** Most artifacts of one attempt. Source: guarantee row B089, "capped with record". */
-const ARTIFACTS_MAX = 10_000;
-/** Largest artifact, in bytes. */
-const ARTIFACT_MAX = 10 * 1024 ** 3;
-
 /** The rules that an installation's constants make. */
 export function taskRules(constants: Constants): TaskRules {
   return {
@@ -35,9 +30,9 @@ export function taskRules(constants: Constants): TaskRules {
       logLineMax: constants.logLineMax,
       logAttemptMax: constants.logAttemptMax,
       outputMax: constants.outputMax,
-      artifactsMax: ARTIFACTS_MAX,
-      artifactMax: ARTIFACT_MAX,
-      memoryBytes: null,
+      artifactsMax: constants.artifactsMax,
+      artifactMax: constants.artifactMax,
+      memoryBytes: constants.stepMemoryMax || null,
       processes: null,
     },
   };

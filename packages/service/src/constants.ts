@@ -3,6 +3,7 @@ import { ConfigError, type Env, readInteger } from "./env.js";
 
 const KIB = 1_024;
 const MIB = 1_024 * KIB;
+const GIB = 1_024 * MIB;
 
 /**
  * Every number that an operator or a test may want to change, by its name in the code. Names that end in `Ms` are
@@ -53,6 +54,11 @@ const fixed = {
   depsCacheMax: 10 * 1_024 * MIB,
   connectivityTimeoutMs: 5_000,
   outputMax: 512 * KIB,
+  /** Artifacts of one attempt: how many, and how many bytes together. */
+  artifactsMax: 10_000,
+  artifactMax: 10 * GIB,
+  /** Memory of one step's process; 0: as much as the host has. */
+  stepMemoryMax: 0,
 } as const;
 
 /** How many of each may be in flight at once, from the cores. */
