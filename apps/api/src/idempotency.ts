@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { findIdempotencyKey, insertIdempotencyKey, type Sql, type Tx } from "@maia/db";
+import { findIdempotencyKey, type IdempotentAnswer, insertIdempotencyKey, type Sql, type Tx } from "@maia/db";
 import { canonicalJson, MaiaError, sha256Hex } from "@maia/domain";
 import type { Call } from "./http/route.js";
 
@@ -17,9 +17,10 @@ export function replayHeader(isReplayed: boolean): Record<string, string> {
 }
 
 /** Something that was made, or had been made by the same request before. */
-export type Once<T> =
-  | { readonly location: string; readonly made: T }
-  | { readonly location: string; readonly made: null };
+export type Once<T> = { readonly location: string; readonly status: number } & (
+  | { readonly made: T }
+  | { readonly made: null }
+);
 
 interface KeyedRequest {
   readonly key: string;
@@ -34,40 +35,44 @@ function keyed({ context, req, body }: Call): KeyedRequest | null {
   return { key, requestHash, ttlMs: context.config.constants.idempotencyTtlMs };
 }
 
-async function locationOf(sql: Sql, { caller, now }: Call, request: KeyedRequest): Promise<string | null> {
+async function answeredBefore(
+  sql: Sql,
+  { caller, now }: Call,
+  request: KeyedRequest,
+): Promise<IdempotentAnswer | null> {
   const before = await findIdempotencyKey(sql, caller.id, request.key, request.ttlMs, now);
-  if (!before) return null;
-  if (before.requestHash === request.requestHash) return before.location;
+  if (!before || before.requestHash === request.requestHash) return before;
   throw new MaiaError("IDEMPOTENCY_KEY_REUSED", "The Idempotency-Key came with another request before");
 }
 
 /**
- * Where the thing is that the same request made before, or null. Asked before what a request refers to is checked, since
- * that may have changed meanwhile.
+ * What the same request made before, or null. Asked before what a request refers to is checked, since that may have
+ * changed meanwhile.
  * @throws {MaiaError} IDEMPOTENCY_KEY_REUSED where the key came with another request before.
  */
-export async function madeBefore(call: Call): Promise<string | null> {
+export async function madeBefore(call: Call): Promise<Once<never> | null> {
   const request = keyed(call);
-  return request && locationOf(call.context.db.sql, call, request);
+  const before = request && (await answeredBefore(call.context.db.sql, call, request));
+  return before && { location: before.location, status: before.status, made: null };
 }
 
 /**
- * Makes something once per Idempotency-Key of its caller.
+ * Makes something once per Idempotency-Key of its caller. The answer's status is 201 unless `make` says otherwise.
  * @throws {MaiaError} IDEMPOTENCY_KEY_REUSED where the key came with another request before.
  */
 export async function makeOnce<T>(
   call: Call,
-  make: (tx: Tx) => Promise<{ location: string; made: T }>,
+  make: (tx: Tx) => Promise<{ location: string; status?: number; made: T }>,
 ): Promise<Once<T>> {
   const { context, caller, now } = call;
   const request = keyed(call);
   return context.db.write(async (tx) => {
-    if (request === null) return make(tx);
-    const before = await locationOf(tx.sql, call, request);
-    if (before !== null) return { location: before, made: null };
-    const result = await make(tx);
-    const answer = { requestHash: request.requestHash, status: 201, location: result.location };
-    await insertIdempotencyKey(tx, caller.id, request.key, answer, now);
+    if (request === null) return { status: 201, ...(await make(tx)) };
+    const before = await answeredBefore(tx.sql, call, request);
+    if (before !== null) return { location: before.location, status: before.status, made: null };
+    const result = { status: 201, ...(await make(tx)) };
+    const { status, location } = result;
+    await insertIdempotencyKey(tx, caller.id, request.key, { requestHash: request.requestHash, status, location }, now);
     return result;
   });
 }

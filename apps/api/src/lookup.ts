@@ -20,6 +20,16 @@ export async function narrowedTo(call: Call, ref: string | undefined): Promise<s
   return ref === undefined ? undefined : (await projectOf(call, ref)).id;
 }
 
+/** Where a definition goes: to a workflow that is there, by its id, or under a slug in a project. */
+export async function placeOf(
+  call: Call,
+  ref: string,
+  project: string | undefined,
+): Promise<{ projectId: string; slug: string }> {
+  if (ref.startsWith("wf_")) return workflowOf(call, ref, project);
+  return { projectId: (await projectOf(call, project)).id, slug: ref };
+}
+
 /** The workflow that a request names, by its id, or by its slug in the project. @throws {MaiaError} NOT_FOUND */
 export async function workflowOf(call: Call, ref: string, project: string | undefined): Promise<WorkflowView> {
   const { context, caller } = call;

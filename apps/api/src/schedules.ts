@@ -48,7 +48,7 @@ function who({ caller }: Call) {
 export async function makeSchedule(call: Call): Promise<Once<string>> {
   const { context, body, now, caller } = call;
   const before = await madeBefore(call);
-  if (before !== null) return { location: before, made: null };
+  if (before) return before;
   const request = parseScheduleRequest(body, now);
   const { target } = await prepareJob(intakeContext(context), request.job, [], who(call));
   return makeOnce(call, async (tx) => {
@@ -123,7 +123,7 @@ export async function triggerSchedule(call: Call, id: string): Promise<Once<stri
   const { context, caller, now } = call;
   const schedule = await scheduleOf(call, id);
   const before = await madeBefore(call);
-  if (before !== null) return { location: before, made: null };
+  if (before) return before;
   const job = await prepareJob(intakeContext(context), scheduledJob(schedule), [], who(call));
   return makeOnce(call, async (tx) => {
     const jobId = newId("job", now);

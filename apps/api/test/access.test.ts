@@ -65,7 +65,7 @@ describe("credentials", () => {
     expect((await api.get("/v1/me", { key })).json).toEqual({ id, name: "short", role: "viewer", projects: null });
     const listed = await api.get("/v1/api-keys");
     expect(listed.text).not.toContain(key);
-    expect(listed.text).not.toContain(key.split("_").at(-1));
+    expect(listed.text).not.toContain(key.split("_").slice(2).join("_")); // a secret may hold _
     api.now = new Date(api.now.getTime() + HOUR);
     expect((await api.get("/v1/me", { key })).status).toBe(401);
     const { id: other, key: second } = (await api.post("/v1/api-keys", { name: "gone", role: "admin" })).json;

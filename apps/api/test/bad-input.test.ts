@@ -2,9 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { readConfig } from "../src/config.js";
 import { jobRows } from "./bad-input/jobs.js";
 import { jsonRows } from "./bad-input/json.js";
+import { rerunRows } from "./bad-input/reruns.js";
 import type { Scene, Seen } from "./bad-input/row.js";
 import { scheduleRows } from "./bad-input/schedules.js";
 import { transportRows } from "./bad-input/transport.js";
+import { versionRows } from "./bad-input/versions.js";
 import { workflowRows } from "./bad-input/workflows.js";
 import { openTestApi } from "./support.js";
 
@@ -30,7 +32,15 @@ function expectProblem({ status, text }: Seen): void {
 }
 
 describe("bad input", () => {
-  const rows = [...transportRows, ...jsonRows, ...workflowRows, ...jobRows, ...scheduleRows];
+  const rows = [
+    ...transportRows,
+    ...jsonRows,
+    ...workflowRows,
+    ...jobRows,
+    ...scheduleRows,
+    ...rerunRows,
+    ...versionRows,
+  ];
 
   it.each(rows.map((row) => [row.id, row.what, row] as const))(
     "%s: refuses %s, and serves the next one",

@@ -10,7 +10,7 @@ import {
   type Tx,
   toDbTime,
 } from "@maia/db";
-import { canonicalJson, type LogLine, newId, sha256Hex } from "@maia/domain";
+import { canonicalJson, depsHash, type LogLine, newId, sha256Hex } from "@maia/domain";
 import type { TestApi } from "./support.js";
 
 const step = (key: string, deps: readonly string[] = []) => ({
@@ -156,4 +156,14 @@ export function logEvent(
   }));
   const about = { runId: run.id, projectId: run.projectId, attemptId, fromSeq: from, toSeq: from + texts.length - 1 };
   return db.write((tx) => tx.event("log_line", about, { runId: run.id, stepKey: "first", attemptNo: 1, lines }));
+}
+
+/** Pins the packages of a version, as the first install does. @returns the hash of the set */
+export async function pin(api: TestApi, workflow: string, n: number, lock: string): Promise<string> {
+  const { workflowId, workflowSnap } = (await api.get(`/v1/workflows/${workflow}/versions/${n}`)).json;
+  const hash = depsHash(workflowSnap.dependencies, lock);
+  await api.db.write(({ models }) =>
+    models.workflowVersion.updateMany({ where: { workflowId, version: n }, data: { depsLock: lock, depsHash: hash } }),
+  );
+  return hash;
 }

@@ -52,6 +52,8 @@ export interface Step {
   readonly nextAttemptAt: string | null;
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
+  /** In a re-run: whose result the step has. */
+  readonly reusedFrom?: { readonly runId: string; readonly attemptId: string; readonly attemptNo: number };
   readonly attempts: readonly Attempt[];
 }
 
@@ -59,8 +61,11 @@ export interface Run {
   readonly id: string;
   readonly jobId: string;
   readonly workflow: string;
+  readonly workflowId: string;
   readonly version: number;
   readonly status: string;
+  /** In a re-run: the run that it does again. */
+  readonly originRunId?: string;
   readonly outputs: Readonly<Record<string, unknown>> | null;
   readonly failure: Failure | null;
   readonly steps: readonly Step[];

@@ -1,14 +1,16 @@
 import { Command, Option } from "commander";
 import { addBatchCommands } from "./batch-commands.js";
 import type { GetFlags } from "./commands/artifacts.js";
+import type { RerunFlags } from "./commands/rerun.js";
 import type { RunFlags } from "./commands/run.js";
 import type { ListFlags, LogsFlags } from "./commands/runs.js";
 import type { ApplyFlags } from "./commands/workflows.js";
 import type { CommonFlags, Context } from "./context.js";
 import type { ExitCode } from "./exit-codes.js";
-import { type Act, collect, limit, project } from "./flags.js";
+import { type Act, collect, limit, project, staying, withParams } from "./flags.js";
 import { addScheduleCommands } from "./schedule-commands.js";
 import { ownVersion } from "./version.js";
+import { addVersionCommands } from "./version-commands.js";
 
 const EXAMPLES = `
 Examples:
@@ -16,6 +18,7 @@ Examples:
   maia apply -f workflow.yaml                      add or change a workflow
   maia run csv-report --file data.csv --follow     run it and watch
   maia artifacts get RUN --to out                  fetch what it made
+  maia runs rerun RUN --from STEP                  do it again from a step on
 
 Address and key come from --url and --api-key, else MAIA_URL and MAIA_API_KEY, else from the data directory
 (MAIA_DATA_DIR or .maia) of a Maia on this machine. Exit codes: maia help exit-codes`;
@@ -53,6 +56,7 @@ export function buildProgram(context: Context, done: (exitCode: ExitCode) => voi
   };
   addServices(program, context);
   addWorkflowCommands(program, context, act);
+  addVersionCommands(program, context, act);
   addRunCommand(program, context, act);
   addRunsCommands(program, context, act);
   addArtifactCommands(program, context, act);
@@ -91,6 +95,7 @@ function addWorkflowCommands(program: Command, context: Context, act: Act): void
       collect,
     )
     .option("--draft", "save without publishing")
+    .option("-m, --message <text>", "what has changed, for the history of versions")
     .addOption(project());
   act(apply, async (flags: ApplyFlags) => (await load()).apply(context, flags));
 
@@ -108,26 +113,20 @@ function addWorkflowCommands(program: Command, context: Context, act: Act): void
 }
 
 function addRunCommand(program: Command, context: Context, act: Act): void {
-  const run = program
-    .command("run <workflow>")
-    .description("run a workflow")
-    .option(
-      "-p, --param <name=value>",
-      "a param; JSON numbers, true, false and null stand for themselves where no text is wanted",
-      collect,
-    )
-    .option("--params <file>", "params from a JSON file, or - for stdin; --param wins")
+  const run = staying(
+    withParams(
+      program
+        .command("run <workflow>")
+        .description("run a workflow, or a definition from a file once, without publishing it"),
+    ),
+  )
     .option("--file <[name=]path>", "an input file", collect)
     .option("--url-file <[name=]url>", "an input file that Maia fetches", collect)
-    .option("-f, --follow", "show steps and logs until the end")
-    .option("--wait", "wait for the end, then show the result")
-    .option("--timeout <time>", "how long to wait or follow, such as 90s or 10m; the run goes on")
     .option("--version <number>", "version of the workflow; the newest unless given")
     .option("--label <name=value>", "a label for the run", collect)
     .option("--environment <environment>", "environment, by name or id")
     .option("--runner <runner>", "runner, by name or id")
     .option("--priority <number>", "higher goes first")
-    .option("--idempotency-key <key>", "the same key never makes a second run")
     .addOption(project());
   act(run, async (flags: RunFlags, workflow: string) =>
     (await import("./commands/run.js")).run(context, workflow, flags),
@@ -136,7 +135,7 @@ function addRunCommand(program: Command, context: Context, act: Act): void {
 
 function addRunsCommands(program: Command, context: Context, act: Act): void {
   const load = () => import("./commands/runs.js");
-  const runs = program.command("runs").description("list, show, watch and cancel runs, and read their logs");
+  const runs = program.command("runs").description("list, show, watch, cancel and re-run runs, and read their logs");
   const list = runs
     .command("list")
     .description("the newest runs")
@@ -152,6 +151,12 @@ function addRunsCommands(program: Command, context: Context, act: Act): void {
   act(watch, async (flags: CommonFlags, id: string) => (await load()).watchRun(context, id, flags));
   const cancel = runs.command("cancel <id>").description("cancel a run or job");
   act(cancel, async (flags: CommonFlags, id: string) => (await load()).cancelRun(context, id, flags));
+
+  const rerun = staying(withParams(runs.command("rerun <id>")))
+    .description("do a run that has ended again: whole, from a step on, or one attempt")
+    .option("--from <step>", "begin with this step, and reuse the results of other finished ones")
+    .option("--attempt <step[:number]>", "only this attempt (the last unless numbered), with the input that it had");
+  act(rerun, async (flags: RerunFlags, id: string) => (await import("./commands/rerun.js")).rerun(context, id, flags));
 
   const logs = runs
     .command("logs <id>")

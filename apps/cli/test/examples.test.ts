@@ -164,3 +164,40 @@ describe("the guide to a first workflow", () => {
     expect(names.sort()).toEqual(["top.json", "what-count-said.json"]);
   });
 });
+
+describe("maia runs rerun", () => {
+  it("does a run again whole, from a step, or one attempt, and shows what was reused", async () => {
+    const { run: first } = await runJson("hello", "--param", "who=Ada");
+    const rerun = (...args: string[]) => maia(["runs", "rerun", first.id, ...args, "--wait", "--json"], options);
+    const whole = JSON.parse((await rerun("--param", "who=Grace")).stdout);
+    expect(whole).toMatchObject({ status: "SUCCEEDED", originRunId: first.id, outputs: { greeting: "Hello, Grace!" } });
+    const from = JSON.parse((await rerun("--from", "shout")).stdout);
+    expect(from).toMatchObject({ status: "SUCCEEDED", outputs: { shouted: "HELLO, ADA!" } });
+    const shown = await maia(["runs", "show", from.id], options);
+    expect(shown.stdout).toContain(`  re-run of ${first.id}\n`);
+    expect(shown.stdout).toMatch(new RegExp(`greet .*reused from ${first.id}\\n`));
+    const followed = await maia(["runs", "watch", from.id], options);
+    expect(followed.stdout).toContain(`step greet SUCCEEDED (reused from ${first.id})\n`);
+    const one = JSON.parse((await rerun("--attempt", "shout:1")).stdout);
+    expect(one.steps.map(({ key, status }: { key: string; status: string }) => [key, status])).toEqual([
+      ["greet", "SUCCEEDED"],
+      ["shout", "SUCCEEDED"],
+    ]);
+  });
+
+  it("says what there is when a step or an attempt is not", async () => {
+    const { run: first } = await runJson("hello", "--param", "who=Ada");
+    const rerun = (...args: string[]) => maia(["runs", "rerun", first.id, ...args], options);
+    const refusals: [args: string[], code: number, says: RegExp][] = [
+      [["--from", "ghost"], 6, /\/from: there is no step "ghost"; the run has greet, shout/],
+      [["--attempt", "ghost:1"], 3, /has no step ghost\nIt has greet, shout/],
+      [["--attempt", "greet:2"], 3, /does not have attempt 2/],
+      [["--attempt", "greet:x"], 2, /must be STEP:NUMBER/],
+      [["--from", "greet", "--attempt", "greet"], 2, /exclude each other/],
+      [["--from", "greet", "--param", "who=x"], 2, /only where the whole run/],
+    ];
+    for (const [args, code, says] of refusals) {
+      expect(await rerun(...args)).toMatchObject({ code, stdout: "", stderr: expect.stringMatching(says) });
+    }
+  });
+});

@@ -19,6 +19,7 @@ const run = {
   id: "run_1",
   jobId: "job_1",
   workflow: "report",
+  workflowId: "wf_1",
   version: 3,
   createdAt: time(0),
   startedAt: time(0),
@@ -30,6 +31,7 @@ const run = {
 const job = {
   id: "job_1",
   workflow: "report",
+  workflowId: "wf_1",
   version: 3,
   runId: "run_1",
   createdAt: time(0),

@@ -1,6 +1,7 @@
 import { initialFiles, insertRun, isEngineLive, moveJob, type OwnedRun, type QueuedJob, type Tx } from "@maia/db";
 import { newId } from "@maia/domain";
 import { type Advanced, type Advancer, advanceRun } from "./advance.js";
+import { openFork } from "./fork.js";
 import type { Hold } from "./slots.js";
 import type { LoadedVersion, Snapshots } from "./snapshots.js";
 
@@ -46,9 +47,9 @@ export async function refuseJob(tx: Tx, job: QueuedJob, why: Error, now: Date): 
 }
 
 async function prepare(tx: Tx, job: QueuedJob, snapshots: Snapshots, now: Date) {
-  const version = await snapshots.load(job.workflowVersionId, tx.sql);
+  const whole = await snapshots.load(job.workflowVersionId, tx.sql);
+  const { version, reused, input } = await openFork(tx.sql, job, whole);
   const files = await initialFiles(tx, job.id);
-  const initialInput = JSON.stringify({ ...JSON.parse(job.inputJson), files });
   const run: OwnedRun = {
     id: newId("run", now),
     jobId: job.id,
@@ -58,5 +59,8 @@ async function prepare(tx: Tx, job: QueuedJob, snapshots: Snapshots, now: Date) 
     epoch: 1,
   };
   const status = files.every((file) => file.status === "READY") ? ("RUNNING" as const) : ("PENDING_INPUTS" as const);
-  return { version, run, opening: { status, initialInput, stepKeys: version.snapshot.steps.map((step) => step.key) } };
+  const isAsItWas = input !== null && status === "RUNNING";
+  const initialInput = isAsItWas ? input : JSON.stringify({ ...JSON.parse(job.inputJson), files });
+  const stepKeys = version.snapshot.steps.map((step) => step.key);
+  return { version, run, opening: { status, initialInput, stepKeys, reused } };
 }

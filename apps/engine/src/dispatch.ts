@@ -1,4 +1,4 @@
-import type { AttemptRef, Db, InitialFile, OwnedRun } from "@maia/db";
+import { type AttemptRef, type Db, findStepArtifact, type InitialFile, type OwnedRun } from "@maia/db";
 import { type Json, sha256Hex } from "@maia/domain";
 import type { Content, FindContent, Task, TaskDeps, TaskFile, TaskLimits } from "@maia/runner-protocol";
 import type { Constants } from "@maia/service";
@@ -117,13 +117,7 @@ async function upstreamFiles(
 ): Promise<TaskFile[]> {
   const files: TaskFile[] = [];
   for (const { from, name } of wanted) {
-    const row = await db.sql.get<{ sha256: string; sizeBytes: number }>(
-      `SELECT f."sha256", f."sizeBytes" FROM "Artifact" f JOIN "Attempt" a ON a."id" = f."attemptId"
-       WHERE f."runId" = ? AND f."stepKey" = ? AND f."name" = ? AND f."system" = 0 AND a."status" = 'SUCCEEDED'`,
-      runId,
-      from,
-      name,
-    );
+    const row = await findStepArtifact(db.sql, runId, from, name);
     if (!row) throw new TaskError(`step ${from} left no artifact named ${name}`);
     files.push({ path: `artifacts/${from}/${name}`, sha256: row.sha256, sizeBytes: row.sizeBytes });
   }

@@ -14,6 +14,7 @@ import { taskRules } from "./dispatch.js";
 import { DueRuns } from "./due-runs.js";
 import { Fetches, type InputFetcher } from "./fetches.js";
 import type { InHand } from "./flights.js";
+import { versionOf } from "./fork.js";
 import { Lease, type Monotonic } from "./lease.js";
 import { pause } from "./pause.js";
 import { QueueWatch } from "./queue-watch.js";
@@ -288,7 +289,7 @@ export class Engine implements AsyncDisposable {
 
   async #recover(run: OwnedRun): Promise<void> {
     try {
-      const inHand = { run, version: await this.#snapshots.load(run.versionId) };
+      const inHand = { run, version: await versionOf(this.deps.db.sql, this.#snapshots, run) };
       this.#runs.set(run.id, inHand);
       await recoverRun(this.deps.db, this.#carrier, this.#slots, inHand);
       await this.#advance(run.id);

@@ -52,6 +52,27 @@ describe("a sweep", () => {
     world.executor.release();
   });
 
+  it("keeps a run while another one has results of it, or waits to have them, and then lets both go", async () => {
+    await using world = await World.open();
+    const queue = await world.workflow("chain", [
+      { key: "a", script: "ok" },
+      { key: "b", script: "ok", deps: ["a"] },
+    ]);
+    const engine = await world.engine();
+    const first = await queue();
+    await world.until(first, "SUCCEEDED");
+    const run = await world.db.sql.get<{ id: string }>(`SELECT "id" FROM "Run" WHERE "jobRunId" = ?`, first);
+    await world.stop(engine);
+    const rerun = { originRunId: run!.id, plan: { kind: "from" as const, from: "b" } };
+    const second = await queue({}, [], rerun);
+    const sweep = () => housekeeper(world, { MAIA_RETENTION_MS: String(DAY) }, later(2 * DAY)).sweep();
+    expect((await sweep()).jobs).toBe(0); // the re-run waits
+    await world.engine();
+    expect((await world.until(second, "SUCCEEDED")).steps).toEqual(["a:SUCCEEDED", "b:SUCCEEDED(SUCCEEDED)"]);
+    expect((await sweep()).jobs).toBe(2); // first the re-run, whose results nobody has, then the run that it came from
+    expect((await counts(world)).slice(0, 4)).toEqual([0, 0, 0, 0]);
+  });
+
   it("removes content that nobody refers to once it is old, and keeps all other (G18, F03)", async () => {
     await using world = await World.open();
     const queue = await world.workflow("files", [{ key: "a", script: "ok" }]);

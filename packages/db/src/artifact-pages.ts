@@ -1,16 +1,24 @@
 import { fromCursor, isIdOf, type Page, type PageRequest, type Scope, toPage } from "./pages.js";
 import type { Db } from "./types.js";
 
-/** Artifacts of a run, newest first. */
+/** Artifacts of a run, newest first; in a re-run also those of the steps whose results it reuses. */
 export async function listArtifacts(db: Db, runId: string, page: PageRequest): Promise<Page<ArtifactView>> {
-  const before = page.cursor === null ? {} : { id: { lt: fromCursor(page.cursor, isIdOf("art")) } };
+  const below = page.cursor === null ? BEYOND_IDS : fromCursor(page.cursor, isIdOf("art"));
+  const ids = await db.sql.all<{ id: string }>(
+    `SELECT "id" FROM "Artifact" WHERE "runId" = ? AND "id" < ?
+     UNION ALL SELECT f."id" FROM "RunStep" s JOIN "Artifact" f ON f."attemptId" = s."reusedAttemptId" WHERE s."runId" = ? AND f."id" < ?
+     ORDER BY "id" DESC LIMIT ?`,
+    ...[runId, below, runId, below, page.limit + 1],
+  );
   const rows = await db.models.artifact.findMany({
-    where: { runId, ...before },
+    where: { id: { in: ids.map(({ id }) => id) } },
     orderBy: { id: "desc" },
-    take: page.limit + 1,
   });
   return toPage(rows, page, (row) => row.id, toView);
 }
+
+/** Sorts behind every id. */
+const BEYOND_IDS = "~";
 
 /** A file that an attempt left behind. */
 export interface ArtifactView {

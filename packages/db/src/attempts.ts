@@ -233,10 +233,12 @@ export async function setSeqBase(tx: Tx, attempt: AttemptRef): Promise<void> {
   await tx.sql.run(text, attempt.id, attempt.epoch);
 }
 
-/** The data of each succeeded step of a run, by step key, as JSON text. */
+/** The data of each succeeded step of a run, its own and reused ones, by step key, as JSON text. */
 export async function stepOutputs(sql: Sql, runId: string): Promise<Map<string, string>> {
   const rows = await sql.all<{ stepKey: string; output: string }>(
-    `SELECT "stepKey", "output" FROM "Attempt" WHERE "runId" = ? AND "status" = 'SUCCEEDED'`,
+    `SELECT "stepKey", "output" FROM "Attempt" WHERE "runId" = ? AND "status" = 'SUCCEEDED'
+     UNION ALL SELECT s."key", a."output" FROM "RunStep" s JOIN "Attempt" a ON a."id" = s."reusedAttemptId" WHERE s."runId" = ?`,
+    runId,
     runId,
   );
   return new Map(rows.map((row) => [row.stepKey, row.output]));

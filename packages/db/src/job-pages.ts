@@ -22,6 +22,7 @@ export interface JobView {
   readonly batchId: string | null;
   readonly itemIndex: number | null;
   readonly originRunId: string | null;
+  readonly rerun: string | null;
   readonly environment: string;
   readonly environmentId: string;
   readonly runnerId: string | null;
@@ -39,7 +40,7 @@ type JobRow = { readonly [K in keyof JobView]: K extends `${string}At` ? string 
 
 const SELECT = `SELECT j."id", j."projectId", p."name" AS "project", w."slug" AS "workflow", j."workflowId", v."version", j."status",
   r."id" AS "runId", j."inputJson" AS "params", j."priority", j."labels", j."trigger", j."scheduleId", j."batchId", j."itemIndex",
-  j."originRunId", e."name" AS "environment", j."environmentId", j."runnerId", n."name" AS "runnerName", j."failure",
+  j."originRunId", j."rerun", e."name" AS "environment", j."environmentId", j."runnerId", n."name" AS "runnerName", j."failure",
   j."cancelRequestedAt", j."createdAt", j."startedAt", j."finishedAt"`;
 
 const JOINS = `JOIN "Project" p ON p."id" = j."projectId" JOIN "Workflow" w ON w."id" = j."workflowId"

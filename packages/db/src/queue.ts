@@ -7,6 +7,9 @@ export interface QueuedJob {
   readonly workflowId: string;
   readonly workflowVersionId: string;
   readonly inputJson: string;
+  /** The run that this one does again, and what of it, as JSON text. */
+  readonly originRunId: string | null;
+  readonly rerun: string | null;
 }
 
 /** Jobs that may not wait for ever, those with the earliest deadline first. */
@@ -104,7 +107,7 @@ async function oldest(
   after: string | null,
 ): Promise<QueuedJob[]> {
   return sql.all(
-    `SELECT "id", "projectId", "workflowId", "workflowVersionId", "inputJson" FROM "JobRun"
+    `SELECT "id", "projectId", "workflowId", "workflowVersionId", "inputJson", "originRunId", "rerun" FROM "JobRun"
      WHERE "status" = 'QUEUED' AND "priority" = ? AND "workflowId" = ? AND "id" > ? AND ${IS_NOT_HELD}
      ORDER BY "id" LIMIT ?`,
     priority,

@@ -8,19 +8,27 @@ const EVENTS_AT_ONCE = 1_000;
 const PAGES_AT_ONCE = 1_000;
 const ROWS_AT_ONCE = 5_000;
 
+/** What refers to the run `r`: steps with its results, and re-runs of it that have not begun. */
+const REUSED = `SELECT 1 FROM "Attempt" a JOIN "RunStep" s ON s."reusedAttemptId" = a."id" WHERE a."runId" = r."id"
+  UNION ALL SELECT 1 FROM "JobRun" q WHERE q."status" = 'QUEUED' AND q."originRunId" = r."id"`;
+
 /** A job that has ended, and its run. */
 export interface EndedJob {
   readonly id: string;
   readonly runId: string | null;
 }
 
-/** Jobs that ended before a moment, the oldest first. Those of a batch stay while the batch goes on. */
+/**
+ * Jobs that ended before a moment, the oldest first. Those of a batch stay while the batch goes on, and a run stays while
+ * another one has results of it, or waits to have them.
+ */
 export async function endedJobs({ sql }: Pick<Db, "sql">, before: Date, limit: number): Promise<EndedJob[]> {
   // What ended before the moment was made before it, so that younger jobs are not looked at.
   return sql.all(
     `SELECT j."id", r."id" AS "runId" FROM "JobRun" j LEFT JOIN "Run" r ON r."jobRunId" = j."id"
      WHERE j."id" < ? AND j."status" IN ('SUCCEEDED', 'FAILED', 'CANCELED') AND j."finishedAt" < ?
      AND NOT EXISTS (SELECT 1 FROM "Batch" b WHERE b."id" = j."batchId" AND b."finishedAt" IS NULL)
+     AND NOT EXISTS (${REUSED})
      ORDER BY j."id" LIMIT ?`,
     firstIdAt("job", before),
     toDbTime(before),
@@ -34,6 +42,8 @@ export async function deleteJob(db: Db, job: EndedJob): Promise<void> {
   if (runId !== null) while ((await db.write((tx) => deleteEvents(tx, runId))) === EVENTS_AT_ONCE) {}
   await db.write(async ({ sql }) => {
     if (runId !== null) {
+      const reused = await sql.get(`SELECT 1 AS "one" FROM "Run" r WHERE r."id" = ? AND EXISTS (${REUSED})`, runId);
+      if (reused) return; // somebody asked for it at this very moment
       for (const table of ["Artifact", "Attempt", "RunStep"])
         await sql.run(`DELETE FROM "${table}" WHERE "runId" = ?`, runId);
       await sql.run(`DELETE FROM "Run" WHERE "id" = ?`, runId);

@@ -1,7 +1,7 @@
 import type { RunStatus } from "@maia/domain";
 import { type Page, type PageRequest, type Scope, toPage } from "./pages.js";
 import { fromDbTime } from "./time.js";
-import type { Db, Models } from "./types.js";
+import type { Db, Models, Sql } from "./types.js";
 import { alongProjects, inProjects, type Walk, walkIds } from "./walk.js";
 
 /** A run in a list. JSON stays text. */
@@ -74,12 +74,12 @@ function toView(row: RunRow): RunView {
 
 /** A run with all that its page shows, where its project exists for the reader. */
 export async function findRunDetail(db: Db, scope: Scope, id: string) {
-  return readDetail(db.models, scope, id);
+  return readDetail(db, scope, id);
 }
 
 export type RunDetail = NonNullable<Awaited<ReturnType<typeof findRunDetail>>>;
 
-async function readDetail(models: Models, scope: Scope, id: string) {
+async function readDetail({ models, sql }: Db, scope: Scope, id: string) {
   const run = await readRun(models, scope, id);
   if (!run) return null;
   // In questions of their own: one that names every step has more parameters than a database takes.
@@ -90,7 +90,20 @@ async function readDetail(models: Models, scope: Scope, id: string) {
     omit: { token: true, output: true, ledgerId: true },
   });
   const byStep = Map.groupBy(attempts, ({ stepKey }) => stepKey);
-  return { ...run, steps: steps.map((step) => ({ ...step, attempts: byStep.get(step.key) ?? [] })) };
+  const reused = await reusedAttempts(sql, id);
+  const whole = steps.map((step) => {
+    return { ...step, attempts: byStep.get(step.key) ?? [], reusedAttempt: reused.get(step.key) ?? null };
+  });
+  return { ...run, steps: whole };
+}
+
+/** The attempts of earlier runs whose results steps of a re-run have, by step key. */
+async function reusedAttempts(sql: Sql, runId: string) {
+  const rows = await sql.all<{ key: string; id: string; runId: string; no: number }>(
+    `SELECT s."key", a."id", a."runId", a."no" FROM "RunStep" s JOIN "Attempt" a ON a."id" = s."reusedAttemptId" WHERE s."runId" = ?`,
+    runId,
+  );
+  return new Map(rows.map(({ key, ...attempt }) => [key, attempt]));
 }
 
 function readRun(models: Models, scope: Scope, id: string) {

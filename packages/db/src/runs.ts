@@ -7,6 +7,7 @@ import {
   runMoves,
   runStepMoves,
 } from "@maia/domain";
+import type { StepResult } from "./forks.js";
 import { moveJob } from "./job-runs.js";
 import { toDbTime } from "./time.js";
 import type { Db, Tx } from "./types.js";
@@ -26,9 +27,11 @@ export interface NewRun extends OwnedRun {
   readonly status: "PENDING_INPUTS" | "RUNNING";
   readonly initialInput: string;
   readonly stepKeys: readonly string[];
+  /** Results of an earlier run, by step key: their steps begin SUCCEEDED. */
+  readonly reused?: ReadonlyMap<string, StepResult>;
 }
 
-/** Opens a run with its steps, all PENDING. */
+/** Opens a run with its steps, PENDING but for those whose results are reused. */
 export async function insertRun(tx: Tx, run: NewRun, now: Date): Promise<void> {
   const at = toDbTime(now);
   await tx.sql.run(
@@ -46,16 +49,34 @@ export async function insertRun(tx: Tx, run: NewRun, now: Date): Promise<void> {
     at,
     run.status === "RUNNING" ? at : null,
   );
+  const reused = run.reused ?? new Map<string, StepResult>();
   for (const [position, key] of run.stepKeys.entries()) {
+    const result = reused.get(key);
+    const done = result ? at : null;
     await tx.sql.run(
-      `INSERT INTO "RunStep" ("runId", "key", "position", "status") VALUES (?, ?, ?, 'PENDING')`,
+      `INSERT INTO "RunStep" ("runId", "key", "position", "status", "startedAt", "finishedAt", "reusedAttemptId") VALUES (?, ?, ?, ?, ?, ?, ?)`,
       run.id,
       key,
       position,
+      result ? "SUCCEEDED" : "PENDING",
+      done,
+      done,
+      result?.attemptId ?? null,
     );
   }
   const data = { runId: run.id, jobId: run.jobId, status: run.status, epoch: run.epoch, at: now.toISOString() };
   await tx.event("run_status", aboutRun(run), data);
+  for (const [stepKey, reusedFrom] of reused) {
+    const data = {
+      runId: run.id,
+      stepKey,
+      status: "SUCCEEDED" as const,
+      epoch: run.epoch,
+      at: now.toISOString(),
+      reusedFrom,
+    };
+    await tx.event("step_status", aboutRun(run), data);
+  }
 }
 
 /** Moves a run that we own, its job with it when the run ends, and tells their followers, or does nothing. */

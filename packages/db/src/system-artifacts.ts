@@ -66,13 +66,16 @@ export async function readSystemArtifact(sql: Sql, attemptId: string, name: stri
   });
 }
 
-/** The data of the steps that a step depends on, as JSON text. */
+/** The data of the steps that a step depends on, as JSON text; in a re-run also what it reuses. */
 export async function readUpstream(sql: Sql, runId: string, deps: readonly string[]): Promise<[string, string][]> {
   const upstream: [string, string][] = [];
   for (const key of deps) {
-    const text = `SELECT "output" FROM "Attempt" WHERE "runId" = ? AND "stepKey" = ? AND "status" = 'SUCCEEDED'`;
-    const row = await sql.get<{ output: string }>(text, runId, key);
+    const row =
+      (await sql.get<{ output: string }>(OWN, runId, key)) ?? (await sql.get<{ output: string }>(REUSED, runId, key));
     if (row) upstream.push([key, row.output]);
   }
   return upstream;
 }
+
+const OWN = `SELECT "output" FROM "Attempt" WHERE "runId" = ? AND "stepKey" = ? AND "status" = 'SUCCEEDED'`;
+const REUSED = `SELECT a."output" FROM "RunStep" s JOIN "Attempt" a ON a."id" = s."reusedAttemptId" WHERE s."runId" = ? AND s."key" = ?`;

@@ -41,7 +41,13 @@ export async function listWorkflows(
     take: page.limit + 1,
     include: related,
   });
-  return toPage(rows, page, (row) => row.id, toView);
+  const hashes = await latestHashes(db, rows);
+  return toPage(
+    rows,
+    page,
+    (row) => row.id,
+    (row) => toView(row, hashes),
+  );
 }
 
 /**
@@ -55,7 +61,7 @@ export async function findWorkflow(
 ): Promise<WorkflowView | null> {
   const which = isIdOf("wf").test(ref) ? { id: ref, ...inProjects(scope) } : { slug: ref, projectId };
   const row = await db.models.workflow.findFirst({ where: { ...which, deletedAt: null }, include: related });
-  return row && toView(row);
+  return row && toView(row, await latestHashes(db, [row]));
 }
 
 /** Versions of a workflow, newest first, without their snapshots. */
@@ -100,24 +106,30 @@ export async function deleteWorkflow(
   return count === 1;
 }
 
-const related = {
-  project: { select: { name: true } },
-  versions: { select: { version: true, snapHash: true }, orderBy: { version: "desc" }, take: 1 },
-} as const;
+const related = { project: { select: { name: true } } } as const;
 
 function inProjects(projects: Scope): { projectId?: { in: string[] } } {
   return projects === null ? {} : { projectId: { in: [...projects] } };
 }
 
-type WorkflowRow = Omit<WorkflowView, "project" | "latestHash"> & {
-  readonly project: { readonly name: string };
-  readonly versions: readonly { readonly snapHash: string }[];
-};
+type WorkflowRow = Omit<WorkflowView, "project" | "latestHash"> & { readonly project: { readonly name: string } };
 
-function toView(row: WorkflowRow): WorkflowView {
-  const { id, projectId, project, slug, description, draft, draftHash, latestVersion, versions, createdAt, updatedAt } =
-    row;
-  const latestHash = versions[0]?.snapHash ?? null;
+/** The hash of each workflow's latest version, which need not be its newest one. */
+async function latestHashes(db: Db, rows: readonly WorkflowRow[]): Promise<ReadonlyMap<string, string>> {
+  const which = rows.flatMap(({ id, latestVersion }) =>
+    latestVersion === null ? [] : [{ workflowId: id, version: latestVersion }],
+  );
+  if (which.length === 0) return new Map();
+  const versions = await db.models.workflowVersion.findMany({
+    where: { OR: which },
+    select: { workflowId: true, snapHash: true },
+  });
+  return new Map(versions.map(({ workflowId, snapHash }) => [workflowId, snapHash]));
+}
+
+function toView(row: WorkflowRow, hashes: ReadonlyMap<string, string>): WorkflowView {
+  const { id, projectId, project, slug, description, draft, draftHash, latestVersion, createdAt, updatedAt } = row;
+  const latestHash = hashes.get(id) ?? null;
   return {
     id,
     projectId,

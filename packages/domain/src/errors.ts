@@ -81,6 +81,15 @@ export function invalid(issues: readonly InputIssue[], code: ErrorCode = "INVALI
   return new MaiaError(code, `${where}${first?.message ?? "The input is invalid"}${more}`, { issues });
 }
 
+/** An error whose faults are in something that stands at `pointer`: the same, seen from outside. Others stay as they are. */
+export function below(pointer: string, error: unknown): unknown {
+  if (!isMaiaError(error) || error.issues.length === 0) return error;
+  return invalid(
+    error.issues.map((issue) => ({ ...issue, pointer: pointer + issue.pointer })),
+    error.code,
+  );
+}
+
 /** True for a MaiaError, also one made by another copy of this package. */
 export function isMaiaError(error: unknown): error is MaiaError {
   return error instanceof Error && error.name === "MaiaError" && typeof (error as MaiaError).code === "string";

@@ -53,6 +53,8 @@ export interface EventData {
     epoch: number;
     at: string;
     nextAttemptAt?: string | null;
+    /** In a re-run: whose result the step has. It begins SUCCEEDED. */
+    reusedFrom?: { readonly runId: string; readonly attemptId: string; readonly attemptNo: number };
   };
   attempt_status: {
     runId: string;

@@ -49,7 +49,8 @@ export async function prepareJob(
   return { target, request, params, files };
 }
 
-async function checkParams(
+/** The params as JSON text, defaults filled in. @throws {MaiaError} INVALID, RESERVED_KEY */
+export async function checkParams(
   schemas: IntakeContext["schemas"],
   spec: InputSpec | null,
   params: JsonObject,

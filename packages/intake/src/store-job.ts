@@ -33,7 +33,9 @@ export interface StorableJob {
  */
 export async function storeJob(tx: Tx, jobId: string, job: StorableJob, cause: JobCause, now: Date): Promise<void> {
   const { projectId } = job.target;
-  await insertJob(tx, jobId, job, cause, now);
+  const { params, request } = job;
+  const values = { ...job.target, params, priority: request.priority, labels: JSON.stringify(request.labels) };
+  await insertJob(tx, jobId, values, cause, now);
   for (const [position, file] of job.files.entries()) {
     if (position < job.request.files.length) await refreshBlob(tx, position, file, now);
     await insertUpload(tx, jobId, projectId, position, file, now);
@@ -41,27 +43,45 @@ export async function storeJob(tx: Tx, jobId: string, job: StorableJob, cause: J
   for (const [index, file] of job.request.urlFiles.entries()) {
     await insertUrlFile(tx, jobId, job.files.length + index, file, now);
   }
+  await announceJob(tx, jobId, projectId, cause, now);
+}
+
+/** Tells that a job waits, and wakes the engine. */
+export async function announceJob(tx: Tx, jobId: string, projectId: string, cause: JobCause, now: Date): Promise<void> {
   const batch = cause.batchId === undefined ? {} : { batchId: cause.batchId };
   const data = { jobId, status: "QUEUED" as const, runId: null, ...batch, at: now.toISOString() };
   await tx.event("job_status", { projectId }, data);
   tx.ring("engine");
 }
 
-async function insertJob(tx: Tx, jobId: string, job: StorableJob, cause: JobCause, now: Date): Promise<void> {
-  const { target, request, params } = job;
+/** What the row of a job says; params and labels are JSON text. */
+export interface JobValues {
+  readonly projectId: string;
+  readonly workflowId: string;
+  readonly versionId: string;
+  readonly environmentId: string;
+  readonly runnerId: string | null;
+  readonly params: string;
+  readonly priority: number;
+  readonly labels: string;
+  readonly queueTimeoutMs: number | null;
+}
+
+/** The row alone. */
+export async function insertJob(tx: Tx, jobId: string, job: JobValues, cause: JobCause, now: Date): Promise<void> {
   await tx.sql.run(
     `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "runnerId", "status", "inputJson", "priority", "labels",
        "trigger", "requestedBy", "scheduleId", "scheduledFor", "batchId", "itemIndex", "originRunId", "rerun", "queueDeadline", "createdAt")
      VALUES (?, ?, ?, ?, ?, ?, 'QUEUED', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     jobId,
-    target.projectId,
-    target.workflowId,
-    target.versionId,
-    target.environmentId,
-    target.runnerId,
-    params,
-    request.priority,
-    JSON.stringify(request.labels),
+    job.projectId,
+    job.workflowId,
+    job.versionId,
+    job.environmentId,
+    job.runnerId,
+    job.params,
+    job.priority,
+    job.labels,
     cause.trigger,
     cause.requestedBy,
     cause.scheduleId ?? null,
@@ -70,7 +90,7 @@ async function insertJob(tx: Tx, jobId: string, job: StorableJob, cause: JobCaus
     cause.itemIndex ?? null,
     cause.originRunId ?? null,
     cause.rerun ?? null,
-    target.queueTimeoutMs === null ? null : toDbTime(new Date(now.getTime() + target.queueTimeoutMs)),
+    job.queueTimeoutMs === null ? null : toDbTime(new Date(now.getTime() + job.queueTimeoutMs)),
     toDbTime(now),
   );
 }

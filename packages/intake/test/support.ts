@@ -8,7 +8,8 @@ import type { Caller, IntakeContext } from "../src/context.js";
 import { createJob, type JobOrigin } from "../src/create-job.js";
 import { parseJobRequest } from "../src/job-request.js";
 import type { Upload } from "../src/prepare-job.js";
-import { type Published, publishWorkflow } from "../src/publish-workflow.js";
+import { publishWorkflow } from "../src/publish-workflow.js";
+import type { Published } from "../src/store-workflow.js";
 
 /** The moment at which tests happen. */
 export const NOW = new Date("2026-11-21T12:00:00.000Z");

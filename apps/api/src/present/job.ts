@@ -4,6 +4,19 @@ import { failure, id, iso, moment } from "./common.js";
 
 export const jobStatuses = ["QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED"] as const;
 
+/** What of the run `originRunId` the job does again. */
+const rerun = named(
+  "Rerun",
+  object({
+    kind: choice(["whole", "from", "attempt"]),
+    from: optional(text({ description: "The step that it begins with" })),
+    attemptId: optional(id("att")),
+    stepKey: optional(text({ description: "The attempt's step" })),
+    attemptNo: optional(integer(1, 1_000_000)),
+  }),
+  { kind: "from", from: "summarise" },
+);
+
 export const jobRun = named(
   "JobRun",
   object({
@@ -23,6 +36,7 @@ export const jobRun = named(
     batchId: optional(id("bat")),
     itemIndex: optional(integer(0, 1_000_000_000)),
     originRunId: optional(id("run")),
+    rerun: optional(rerun),
     environment: text(),
     environmentId: id("env"),
     runnerId: nullable(text()),
@@ -78,6 +92,7 @@ export function presentJob(job: JobView): Of<typeof jobRun> {
     ...(batchId === null ? {} : { batchId }),
     ...(itemIndex === null ? {} : { itemIndex }),
     ...(originRunId === null ? {} : { originRunId }),
+    ...(job.rerun === null ? {} : { rerun: JSON.parse(job.rerun) }),
     environment: job.environment,
     environmentId: job.environmentId,
     runnerId: job.runnerId,

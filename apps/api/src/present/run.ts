@@ -60,6 +60,14 @@ const attempt = named(
   }),
 );
 
+const reusedFrom = named(
+  "ReusedFrom",
+  object(
+    { runId: id("run"), attemptId: id("att"), attemptNo: integer(1, 1_000_000) },
+    { description: "In a re-run: the attempt of an earlier run whose result the step has" },
+  ),
+);
+
 const step = named(
   "RunStep",
   object({
@@ -71,6 +79,7 @@ const step = named(
     nextAttemptAt: nullable(moment),
     startedAt: nullable(moment),
     finishedAt: nullable(moment),
+    reusedFrom: optional(reusedFrom),
     attempts: list(attempt, 10_000),
   }),
 );
@@ -154,6 +163,7 @@ export function presentRun(detail: RunDetail): Of<typeof run> {
         nextAttemptAt: iso(row.nextAttemptAt),
         startedAt: iso(row.startedAt),
         finishedAt: iso(row.finishedAt),
+        ...(row.reusedAttempt === null ? {} : { reusedFrom: presentReuse(row.reusedAttempt) }),
         attempts: row.attempts.map(presentAttempt),
       };
     }),
@@ -162,6 +172,10 @@ export function presentRun(detail: RunDetail): Of<typeof run> {
     startedAt: iso(detail.startedAt),
     finishedAt: iso(detail.finishedAt),
   };
+}
+
+function presentReuse({ id, runId, no }: { id: string; runId: string; no: number }): Of<typeof reusedFrom> {
+  return { runId, attemptId: id, attemptNo: no };
 }
 
 function presentAttempt(row: RunDetail["steps"][number]["attempts"][number]): Of<typeof attempt> {

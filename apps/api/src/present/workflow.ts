@@ -1,4 +1,5 @@
 import type { VersionView, WorkflowView } from "@maia/db";
+import { VERSION_MESSAGE_MAX, versionMessageProblem } from "@maia/domain";
 import {
   anyObject,
   flag,
@@ -36,10 +37,14 @@ const versionFields = {
   version,
   snapHash: sha256,
   depsHash: nullable(sha256),
+  latest: flag({ description: "Jobs get it unless they name another" }),
   message: text(),
   createdBy: nullable(text()),
   createdAt: moment,
 } as const;
+
+/** What somebody says about a version that he makes. */
+export const versionMessage = text({ maxLength: VERSION_MESSAGE_MAX }, versionMessageProblem);
 
 export const versionSummary = named("WorkflowVersionSummary", object(versionFields));
 export const workflowVersion = named("WorkflowVersion", object({ ...versionFields, workflowSnap: anyObject }));
@@ -150,9 +155,14 @@ export function presentWorkflow(view: WorkflowView): Of<typeof workflow> {
 type Bare = Omit<VersionView, "workflowSnap">;
 
 /** A version in a list. */
-export function presentVersionSummary({ slug, id }: WorkflowView, view: Bare): Of<typeof versionSummary> {
+export function presentVersionSummary(
+  { slug, id, latestVersion }: WorkflowView,
+  view: Bare,
+): Of<typeof versionSummary> {
   const { version, snapHash, depsHash, message, createdBy, createdAt } = view;
-  return { workflow: slug, workflowId: id, version, snapHash, depsHash, message, createdBy, createdAt: iso(createdAt) };
+  const latest = version === latestVersion;
+  const about = { workflow: slug, workflowId: id, version, snapHash, depsHash, latest };
+  return { ...about, message, createdBy, createdAt: iso(createdAt) };
 }
 
 /** A version with its frozen snapshot, exactly as it was hashed. */

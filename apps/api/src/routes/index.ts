@@ -9,9 +9,11 @@ import { keyRoutes } from "./keys.js";
 import { logRoutes } from "./logs.js";
 import { openApiRoute } from "./openapi.js";
 import { projectRoutes } from "./projects.js";
+import { rerunRoutes } from "./rerun.js";
 import { runRoutes } from "./runs.js";
 import { scheduleRoutes } from "./schedules.js";
 import { systemRoutes } from "./system.js";
+import { versionChangeRoutes } from "./version-changes.js";
 import { versionRoutes } from "./versions.js";
 import { workflowRoutes } from "./workflows.js";
 
@@ -19,6 +21,7 @@ import { workflowRoutes } from "./workflows.js";
 export const routes: readonly Route[] = [
   ...jobRoutes,
   ...runRoutes,
+  ...rerunRoutes,
   ...eventRoutes,
   ...logRoutes,
   ...artifactRoutes,
@@ -27,6 +30,7 @@ export const routes: readonly Route[] = [
   ...workflowRoutes,
   ...versionRoutes,
   ...scheduleRoutes,
+  ...versionChangeRoutes,
   ...projectRoutes,
   ...environmentRoutes,
   ...keyRoutes,

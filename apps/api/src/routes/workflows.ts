@@ -3,10 +3,10 @@ import { MaiaError } from "@maia/domain";
 import { publishWorkflow } from "@maia/intake";
 import { audited } from "../audited.js";
 import { ifMatch, requireMatch } from "../http/precondition.js";
-import { type Call, ok, type Route, route } from "../http/route.js";
+import { ok, type Route, route } from "../http/route.js";
 import { choice, optional } from "../http/shapes.js";
 import { intakeContext } from "../job-intake.js";
-import { projectOf, workflowOf } from "../lookup.js";
+import { placeOf, projectOf, workflowOf } from "../lookup.js";
 import { inProject, pageOf, pageRequest, paging } from "../present/common.js";
 import {
   definition,
@@ -14,6 +14,7 @@ import {
   presentWorkflow,
   presentWorkflowSummary,
   publication,
+  versionMessage,
   workflow,
   workflowSummary,
 } from "../present/workflow.js";
@@ -62,6 +63,7 @@ export const workflowRoutes: readonly Route[] = [
     query: {
       ...inProject,
       publish: optional(choice(["true", "false"], { description: "`false` saves a draft only" })),
+      message: optional(versionMessage),
     },
     requestHeaders: ifMatchHeader,
     body: { shape: definition, example: definitionExample },
@@ -79,7 +81,7 @@ export const workflowRoutes: readonly Route[] = [
         slug,
         definition: body,
         publish: query.publish !== "false",
-        message: "",
+        message: query.message ?? "",
         principal: caller.id,
         guard,
       };
@@ -120,16 +122,6 @@ export const workflowRoutes: readonly Route[] = [
     },
   }),
 ];
-
-/** Where a definition goes: to a workflow that is there, by its id, or under a slug in a project. */
-async function placeOf(
-  call: Call,
-  ref: string,
-  project: string | undefined,
-): Promise<{ projectId: string; slug: string }> {
-  if (ref.startsWith("wf_")) return workflowOf(call, ref, project);
-  return { projectId: (await projectOf(call, project)).id, slug: ref };
-}
 
 function etag({ draftHash }: { readonly draftHash: string }): string {
   return `"${draftHash}"`;

@@ -67,14 +67,4 @@ export const jobRows: readonly Row[] = [
       ];
     },
   },
-  {
-    id: "B059",
-    what: "retrying a job",
-    instead: "there is no such route; re-runs of a run are not built yet",
-    status: [404],
-    send: async ({ api, workflow }) => {
-      const { id } = (await api.post("/v1/jobs", { workflow })).json;
-      return [await api.post(`/v1/jobs/${id}/retry`, {}), await api.post("/v1/runs/run_ghost/rerun", {})];
-    },
-  },
 ];

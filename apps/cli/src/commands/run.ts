@@ -15,10 +15,21 @@ import {
   splitPair,
 } from "../workflow/params.js";
 import { readFileFlag, uploadFiles } from "../workflow/upload.js";
+import { isWorkflowPath, makeVersionAside } from "../workflow/version-aside.js";
 
-export interface RunFlags extends CommonFlags {
+/** What becomes of the command once a job is made. */
+export interface StayFlags extends CommonFlags {
+  readonly follow?: boolean;
+  readonly wait?: boolean;
+  readonly timeout?: string;
+}
+
+export interface ParamFlags {
   readonly param?: readonly string[];
   readonly params?: string;
+}
+
+export interface RunFlags extends StayFlags, ParamFlags {
   readonly file?: readonly string[];
   readonly urlFile?: readonly string[];
   readonly label?: readonly string[];
@@ -28,19 +39,36 @@ export interface RunFlags extends CommonFlags {
   readonly runner?: string;
   readonly priority?: string;
   readonly idempotencyKey?: string;
-  readonly follow?: boolean;
-  readonly wait?: boolean;
-  readonly timeout?: string;
 }
 
-/** `maia run WORKFLOW`: asks for a run, and stays until it ends where that is wanted. */
+/**
+ * `maia run WORKFLOW`: asks for a run, and stays until it ends where that is wanted. The path of a definition in place of
+ * a name runs that once, without publishing it.
+ */
 export async function run(context: Context, workflow: string, flags: RunFlags): Promise<ExitCode> {
-  const timeoutMs = flags.timeout === undefined ? undefined : readDuration(flags.timeout);
+  timeoutOf(flags);
+  const isPath = isWorkflowPath(workflow);
+  if (isPath && flags.version !== undefined) throw usage("--version is for a workflow by its name; a file is its own");
   const api = await connect(context, flags);
+  const told = (text: string) => context.terminal.note(text);
+  const request = isPath
+    ? await buildAside(api, workflow, flags, told)
+    : await buildRequest(api, workflow, flags, told);
+  return makeJob(context, api, "v1/jobs", request, flags);
+}
+
+/** Asks for a job, and stays until it ends where that is wanted. */
+export async function makeJob(
+  context: Context,
+  api: ApiClient,
+  path: string,
+  request: object,
+  flags: StayFlags & { readonly idempotencyKey?: string },
+): Promise<ExitCode> {
   const { terminal } = context;
-  const request = await buildRequest(api, workflow, flags, (text) => terminal.note(text));
+  const timeoutMs = timeoutOf(flags);
   const headers = { "idempotency-key": flags.idempotencyKey ?? randomUUID() };
-  const { body: job, replayed } = await api.post<JobRun>("v1/jobs", request, headers);
+  const { body: job, replayed } = await api.post<JobRun>(path, request, headers);
   if (replayed) terminal.note("This request had been made before; this is the job that it created");
 
   if (!flags.follow && !flags.wait) {
@@ -66,11 +94,30 @@ export async function finish(
   return exitCodeOfRun(job.status);
 }
 
+/** Read before anything is sent. */
+function timeoutOf({ timeout }: StayFlags): number | undefined {
+  return timeout === undefined ? undefined : readDuration(timeout);
+}
+
+/** The params that flags give, those of `--params` first. */
+export async function paramsOf(
+  api: ApiClient,
+  workflow: string,
+  flags: ParamFlags & { readonly version?: string; readonly project?: string },
+): Promise<Params> {
+  const fromFile = flags.params === undefined ? {} : await readParamsFile(flags.params);
+  return { ...fromFile, ...(await pairedParams(api, workflow, flags)) };
+}
+
+async function buildAside(api: ApiClient, path: string, flags: RunFlags, told: (text: string) => void) {
+  const { workflow, version } = await makeVersionAside(api, path, flags.project);
+  return buildRequest(api, workflow, { ...flags, version: String(version) }, told);
+}
+
 /** The job that flags ask for. */
 export async function buildRequest(api: ApiClient, workflow: string, flags: RunFlags, told: (text: string) => void) {
   const { project, environment, runner } = flags;
-  const fromFile = flags.params === undefined ? {} : await readParamsFile(flags.params);
-  const params: Params = { ...fromFile, ...(await pairedParams(api, workflow, flags)) };
+  const params = await paramsOf(api, workflow, flags);
   const labels = Object.fromEntries((flags.label ?? []).map((pair) => splitPair(pair, "--label")));
   const files = await uploadFiles(api, flags.file ?? [], project, told);
   const urlFiles = (flags.urlFile ?? []).map(readUrlFile);
@@ -93,7 +140,7 @@ export async function buildRequest(api: ApiClient, workflow: string, flags: RunF
 async function pairedParams(
   api: ApiClient,
   workflow: string,
-  { param = [], version, project }: RunFlags,
+  { param = [], version, project }: Pick<RunFlags, "param" | "version" | "project">,
 ): Promise<Params> {
   return readParams(param, needsSchema(param) ? await paramsSchemaOf(api, workflow, version, project) : null);
 }

@@ -68,6 +68,7 @@ export async function showRun(context: Context, id: string, flags: CommonFlags):
   terminal.print(
     `${terminal.paint(style, `${icon} ${run.status}`)}  ${run.workflow} v${run.version}  ${run.id}  ${between(run.createdAt, run.finishedAt)}`,
   );
+  if (run.originRunId) terminal.print(terminal.paint("dim", `  re-run of ${run.originRunId}`));
   if (run.failure) terminal.print(`  ${run.failure.code}: ${plain(run.failure.message)}`);
   printTable(terminal, ["STEP", "STATUS", "TOOK", "ATTEMPTS", ""], run.steps.map(stepRow));
   printOutputs(terminal, run);
@@ -77,10 +78,14 @@ export async function showRun(context: Context, id: string, flags: CommonFlags):
   return exitCodes.ok;
 }
 
-function stepRow({ key, status, startedAt, finishedAt, attempts }: Run["steps"][number]) {
+function stepRow({ key, status, startedAt, finishedAt, attempts, reusedFrom }: Run["steps"][number]) {
   const { icon, style } = lookOf(status);
   const failure = status === "FAILED" ? attempts.at(-1)?.failure : null;
-  const said = failure ? `${failure.code}: ${plain(failure.message)}` : "";
+  const said = failure
+    ? `${failure.code}: ${plain(failure.message)}`
+    : reusedFrom
+      ? `reused from ${reusedFrom.runId}`
+      : "";
   return [key, { text: `${icon} ${status}`, style }, between(startedAt, finishedAt), String(attempts.length), said];
 }
 
@@ -157,7 +162,7 @@ export async function cancelRun(context: Context, id: string, flags: CommonFlags
 }
 
 /** The run that an id means: its own, or its job's. */
-async function findRun(api: ApiClient, id: string): Promise<{ job: JobRun; run: null } | { run: Run }> {
+export async function findRun(api: ApiClient, id: string): Promise<{ job: JobRun; run: null } | { run: Run }> {
   if (id.startsWith("run_")) return { run: await api.get<Run>(`v1/runs/${encodeURIComponent(id)}`) };
   const job = await api.get<JobRun>(`v1/jobs/${encodeURIComponent(id)}`);
   return job.runId === null ? { job, run: null } : { run: await api.get<Run>(`v1/runs/${job.runId}`) };

@@ -1,15 +1,15 @@
 import { type CommonFlags, type Context, connect, printJson } from "../context.js";
-import { CliError } from "../errors.js";
 import { type ExitCode, exitCodes } from "../exit-codes.js";
 import { ago, plain } from "../output/format.js";
 import { printTable } from "../output/table.js";
-import { findWorkflowFiles, readWorkflow, type WorkflowFile, withPlaces } from "../workflow/read-workflow.js";
+import { findWorkflowFiles, inFile, readWorkflow } from "../workflow/read-workflow.js";
 import { type ListFlags, readLimit } from "./runs.js";
 
 export interface ApplyFlags extends CommonFlags {
   readonly file: readonly string[];
   readonly project?: string;
   readonly draft?: boolean;
+  readonly message?: string;
 }
 
 interface Applied {
@@ -24,7 +24,7 @@ export async function apply(context: Context, flags: ApplyFlags): Promise<ExitCo
   const paths = (await Promise.all(flags.file.map(findWorkflowFiles))).flat();
   const files = await Promise.all(paths.map(readWorkflow)); // all are read before one is sent
   const api = await connect(context, flags);
-  const query = { project: flags.project, ...(flags.draft ? { publish: "false" } : {}) };
+  const query = { project: flags.project, message: flags.message, ...(flags.draft ? { publish: "false" } : {}) };
   const results: Applied[] = [];
   for (const file of files) {
     const path = `v1/workflows/${encodeURIComponent(file.slug)}`;
@@ -41,13 +41,6 @@ export async function apply(context: Context, flags: ApplyFlags): Promise<ExitCo
 function described({ version, published }: Applied, { draft }: ApplyFlags): string {
   if (draft) return "saved as a draft";
   return published ? `v${version} published` : `v${version} unchanged`;
-}
-
-/** Says where in the file the faults are that the API found. */
-function inFile(error: unknown, { file, placeOf }: WorkflowFile): unknown {
-  if (!(error instanceof CliError) || !error.problem.errors) return error;
-  const problem = { ...error.problem, errors: withPlaces(error.problem.errors, placeOf) };
-  return new CliError(error.exitCode, `${file}: ${error.message}`, { hint: error.hint, problem, cause: error });
 }
 
 interface Workflow {

@@ -10,6 +10,8 @@ export interface StepView {
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
   readonly attemptNo: number;
+  /** In a re-run: its result is an earlier run's. */
+  readonly isReused: boolean;
   /** Set while the step waits for another attempt. */
   readonly nextAttemptAt: string | null;
   readonly failure: Failure | null;
@@ -43,6 +45,7 @@ export function openView(run: Run): RunView {
       startedAt: null,
       finishedAt: null,
       attemptNo: 0,
+      isReused: false,
       nextAttemptAt: null,
       failure: null,
       lastLine: "",
@@ -68,6 +71,7 @@ export function applyEvent(view: RunView, { kind, data }: RunEvent): RunView {
     case "step_status":
       return withStep(view, data.stepKey, (step) => ({
         status: data.status,
+        isReused: data.reusedFrom !== undefined,
         nextAttemptAt: data.nextAttemptAt ?? null,
         startedAt: step.startedAt ?? (data.status === "RUNNING" ? data.at : null),
         finishedAt: isEnded(data.status) ? data.at : null,

@@ -118,6 +118,7 @@ function describe(view: RunView, { kind, data }: RunEvent): string[] {
     case "step_status": {
       const step = view.steps.get(data.stepKey);
       const wait = data.nextAttemptAt ? `, next attempt at ${data.nextAttemptAt}` : "";
+      if (data.reusedFrom) return [`step ${data.stepKey} ${data.status} (reused from ${data.reusedFrom.runId})`];
       return [`step ${data.stepKey} ${data.status}${isEnded(data.status) ? took(step) : ""}${wait}`];
     }
     case "attempt_status": {

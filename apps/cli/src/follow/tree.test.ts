@@ -22,6 +22,7 @@ function aRun(steps: [key: string, deps: string[]][]): Run {
     id: "run_1",
     jobId: "job_1",
     workflow: "report",
+    workflowId: "wf_1",
     version: 3,
     status: "RUNNING",
     outputs: null,

@@ -40,7 +40,7 @@ function renderStep({ step, depth }: Branch, { paint, columns }: Canvas, now: Da
   const indent = " ".repeat(2 * Math.min(depth, MAX_DEPTH) + 2);
   const facts = [
     isWaiting ? waitingFor(step, now) : step.status,
-    elapsed(step, now),
+    step.isReused ? "reused" : elapsed(step, now),
     step.attemptNo > 1 ? `attempt ${step.attemptNo}` : "",
   ];
   const failure = step.failure && step.status === "FAILED" ? plain(step.failure.message) : "";

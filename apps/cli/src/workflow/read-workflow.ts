@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import { text as readStream } from "node:stream/consumers";
-import { type Fault, invalid, usage } from "../errors.js";
+import { CliError, type Fault, invalid, usage } from "../errors.js";
 import { readYaml } from "./read-yaml.js";
 
 /** A workflow from a file: its definition with the scripts inside, ready to be sent. */
@@ -66,6 +66,16 @@ export function withPlaces(faults: readonly Fault[], placeOf: (pointer: string) 
     const place = placeOf(pointer);
     return { pointer, message: place === null ? message : `${message} (at ${place})` };
   });
+}
+
+/** Says where in the file the faults are that the API found; `root` is where in the request the definition stood. */
+export function inFile(error: unknown, { file, placeOf }: WorkflowFile, root = ""): unknown {
+  if (!(error instanceof CliError) || !error.problem.errors) return error;
+  const own = error.problem.errors.map(({ pointer, message }) => {
+    return { pointer: pointer.startsWith(root) ? pointer.slice(root.length) : pointer, message };
+  });
+  const problem = { ...error.problem, errors: withPlaces(own, placeOf) };
+  return new CliError(error.exitCode, `${file}: ${error.message}`, { hint: error.hint, problem, cause: error });
 }
 
 /** Puts the text of a step's `file` in its place, as `script`. */

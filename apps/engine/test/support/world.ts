@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { type Db, openDb } from "@maia/db";
-import { newId, parseDefinition, snapHash } from "@maia/domain";
+import { newId, parseDefinition, type Rerun, snapHash } from "@maia/domain";
 import { openSchemaWorker } from "@maia/schema";
 import { type Logger, readConstants } from "@maia/service";
 import { BlobStore } from "@maia/storage";
@@ -19,6 +19,12 @@ export interface StepDraft {
   script: string;
   deps?: string[];
   retry?: Record<string, number>;
+}
+
+/** What of which run a job does again. */
+export interface RerunDraft {
+  readonly originRunId: string;
+  readonly plan: Rerun;
 }
 
 export interface FileDraft {
@@ -99,7 +105,7 @@ export class World implements AsyncDisposable {
     name: string,
     steps: StepDraft[],
     more: object = {},
-  ): Promise<(input?: object, files?: readonly FileDraft[]) => Promise<string>> {
+  ): Promise<(input?: object, files?: readonly FileDraft[], rerun?: RerunDraft) => Promise<string>> {
     const snapshot = parseDefinition({ name, steps: steps.map((step) => ({ runtime: "shell", ...step })), ...more });
     const now = new Date();
     const [workflowId, versionId] = [newId("workflow", now), newId("version", now)];
@@ -116,18 +122,20 @@ export class World implements AsyncDisposable {
       await tx.sql.run(version, versionId, workflowId, JSON.stringify(snapshot), snapHash(snapshot), at);
       return { projectId: project!.id, environmentId: environment!.id };
     });
-    return async (input = { n: 1 }, files = []) => {
+    return async (input = { n: 1 }, files = [], rerun) => {
       const id = newId("job", new Date());
       await this.db.write(async (tx) => {
         await tx.sql.run(
-          `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "status", "inputJson", "trigger", "createdAt")
-           VALUES (?, ?, ?, ?, ?, 'QUEUED', ?, 'manual', ?)`,
+          `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "status", "inputJson", "trigger", "originRunId", "rerun", "createdAt")
+           VALUES (?, ?, ?, ?, ?, 'QUEUED', ?, 'manual', ?, ?, ?)`,
           id,
           where.projectId,
           workflowId,
           versionId,
           where.environmentId,
           JSON.stringify(input),
+          rerun?.originRunId ?? null,
+          rerun ? JSON.stringify(rerun.plan) : null,
           at,
         );
         for (const [position, { name, url = null, text = null }] of files.entries()) {

@@ -132,9 +132,11 @@ CREATE TABLE "RunStep" (
     "nextAttemptAt" DATETIME,
     "startedAt" DATETIME,
     "finishedAt" DATETIME,
+    "reusedAttemptId" TEXT,
 
     PRIMARY KEY ("runId", "key"),
-    CONSTRAINT "RunStep_runId_fkey" FOREIGN KEY ("runId") REFERENCES "Run" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+    CONSTRAINT "RunStep_runId_fkey" FOREIGN KEY ("runId") REFERENCES "Run" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "RunStep_reusedAttemptId_fkey" FOREIGN KEY ("reusedAttemptId") REFERENCES "Attempt" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
 );
 
 -- CreateTable
@@ -410,6 +412,9 @@ CREATE INDEX "JobRun_batchId_id_idx" ON "JobRun"("batchId", "id");
 CREATE INDEX "JobRun_batchId_status_idx" ON "JobRun"("batchId", "status");
 
 -- CreateIndex
+CREATE INDEX "JobRun_originRunId_idx" ON "JobRun"("originRunId");
+
+-- CreateIndex
 CREATE UNIQUE INDEX "JobRun_batchId_itemIndex_key" ON "JobRun"("batchId", "itemIndex");
 
 -- CreateIndex
@@ -426,6 +431,9 @@ CREATE INDEX "Run_projectId_id_idx" ON "Run"("projectId", "id");
 
 -- CreateIndex
 CREATE INDEX "Run_workflowId_id_idx" ON "Run"("workflowId", "id");
+
+-- CreateIndex
+CREATE INDEX "RunStep_reusedAttemptId_idx" ON "RunStep"("reusedAttemptId");
 
 -- CreateIndex
 CREATE UNIQUE INDEX "Attempt_runId_stepKey_no_key" ON "Attempt"("runId", "stepKey", "no");
