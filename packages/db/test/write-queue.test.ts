@@ -123,10 +123,10 @@ describe("the write queue", () => {
   });
 
   it("gives up on a write after its own budget, not that of the one before it", async () => {
-    const { writer, queue } = aQueue(60);
-    writer.failures.push(...Array.from({ length: 30 }, () => ({ step: "begin", kind: "busy" as const })));
+    const { writer, queue } = aQueue(1_000);
+    writer.failures.push(...Array.from({ length: 1_000 }, () => ({ step: "begin", kind: "busy" as const })));
     const first = queue.write(() => 1);
-    await sleep(40);
+    await sleep(500);
     const second = queue.write(() => 2);
     await expect(first).rejects.toMatchObject({ code: "BUSY" });
     writer.failures.length = 0;
