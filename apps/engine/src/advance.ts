@@ -79,6 +79,7 @@ export async function advanceRun(
   hold: Hold,
   now: Date,
 ): Promise<Advanced> {
+  const scene: Scene = { tx, run, version, who, hold, now };
   const work: Work = { opened: [], stop: [], fetch: [], hungry: false, retryAt: null, over: false };
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const timedOut = (runWaitMs(who.times, run, version, now) ?? 1) <= 0;
@@ -87,8 +88,7 @@ export async function advanceRun(
     const actions = planRun(onSteadyTime(facts, who.times, now), now, who.limits);
     if (actions.length === 0) return { ...work, over: isOver(facts) };
     let again = false;
-    for (const action of actions)
-      again = (await carryOut(tx, run, version, who, hold, now, facts, action, work)) || again;
+    for (const action of actions) again = (await carryOut(scene, facts, action, work)) || again;
     if (!again) return work;
   }
   throw new Error(`run ${run.id} is still not settled after ${MAX_ROUNDS} rounds`);
@@ -124,18 +124,19 @@ interface Work {
   over: boolean;
 }
 
+/** The write in which a run is carried on: whose run it is, who does it, and within what. */
+interface Scene {
+  readonly tx: Tx;
+  readonly run: OwnedRun;
+  readonly version: LoadedVersion;
+  readonly who: Advancer;
+  readonly hold: Hold;
+  readonly now: Date;
+}
+
 /** @returns true when the plan must be made again, because the action makes new ones possible at once. */
-async function carryOut(
-  tx: Tx,
-  run: OwnedRun,
-  version: LoadedVersion,
-  who: Advancer,
-  hold: Hold,
-  now: Date,
-  facts: RunFacts,
-  action: Action,
-  work: Work,
-): Promise<boolean> {
+async function carryOut(scene: Scene, facts: RunFacts, action: Action, work: Work): Promise<boolean> {
+  const { tx, run, version, who, now } = scene;
   switch (action.do) {
     case "moveRun": {
       if (facts.status === "PENDING_INPUTS" && action.move !== "inputsReady")
@@ -161,38 +162,26 @@ async function carryOut(
       work.fetch.push(action.fileId);
       return false;
     case "startAttempt": {
-      if (who.ledgerId === null || !hold.take()) {
-        work.hungry = true;
-        return false;
-      }
-      const step = facts.steps.find((candidate) => candidate.key === action.stepKey);
-      if (step?.status === "PENDING") await moveStep(tx, run, action.stepKey, "start", now);
-      else await setNextAttempt(tx, run, action.stepKey, null, now);
-      work.opened.push(await openAttempt(tx, run, who, action.stepKey, step?.deps ?? [], action.no, who.ledgerId, now));
+      const opened = await startAttempt(scene, facts, action.stepKey, action.no);
+      if (opened) work.opened.push(opened);
+      else work.hungry = true;
       return false;
     }
   }
 }
 
-async function openAttempt(
-  tx: Tx,
-  run: OwnedRun,
-  who: Advancer,
-  stepKey: string,
-  deps: readonly string[],
-  no: number,
-  ledgerId: string,
-  now: Date,
-): Promise<OpenedAttempt> {
+/** Opens an attempt where there is room for it. */
+async function startAttempt(scene: Scene, facts: RunFacts, stepKey: string, no: number): Promise<OpenedAttempt | null> {
+  const { tx, run, who, hold, now } = scene;
+  const { engineId, runnerId, ledgerId } = who;
+  if (ledgerId === null || !hold.take()) return null;
+  const step = facts.steps.find((candidate) => candidate.key === stepKey);
+  if (step?.status === "PENDING") await moveStep(tx, run, stepKey, "start", now);
+  else await setNextAttempt(tx, run, stepKey, null, now);
   const token = randomBytes(24).toString("base64url");
-  const { engineId, runnerId } = who;
-  const ref = await insertAttempt(
-    tx,
-    run,
-    { id: newId("attempt", now), stepKey, no, token, engineId, runnerId, ledgerId },
-    now,
-  );
-  const input = await inputText(tx, run.id, stepKey, no, deps);
+  const attempt = { id: newId("attempt", now), stepKey, no, token, engineId, runnerId, ledgerId };
+  const ref = await insertAttempt(tx, run, attempt, now);
+  const input = await inputText(tx, run.id, stepKey, no, step?.deps ?? []);
   const file = { name: INPUT_ARTIFACT, mime: "application/json", ...measure(input), system: true };
   await insertArtifact(tx, ref, file, now);
   return { ref, token, input, ledgerId };
