@@ -122,6 +122,11 @@ describe("the configuration", () => {
     expect(rows.map(({ ip }) => ip)).toEqual(["127.0.0.1"]);
   });
 
+  it("names the variables when a certificate cannot be used", async () => {
+    const tls: ApiConfig["tls"] = { certFile: "/nowhere/cert.pem", keyFile: "/nowhere/key.pem" };
+    await expect(openTestApi({ tls })).rejects.toThrow(/^MAIA_TLS_CERT \(\/nowhere\/cert\.pem\) .*ENOENT/);
+  });
+
   it("serves TLS where it has a certificate, and says so", async () => {
     const at = (name: string) => join(api.dataDir.root, name);
     execFileSync(

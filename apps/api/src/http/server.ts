@@ -5,6 +5,7 @@ import http, { type RequestListener, type ServerOptions } from "node:http";
 import https from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { ConfigError } from "@maia/service";
 import { describeProblem, HttpProblem, type ProblemCode } from "./problems.js";
 
 export interface ServerSettings {
@@ -97,16 +98,27 @@ function createServer({ tls, headersTimeoutMs }: ServerSettings, listener: Reque
     requireHostHeader: false, // the guard answers with a problem
     noDelay: true,
   };
-  const server = tls
-    ? https.createServer(
-        { ...options, cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile), minVersion: "TLSv1.2" },
-        listener,
-      )
-    : http.createServer(options, listener);
+  const server = tls ? createTlsServer(tls, options, listener) : http.createServer(options, listener);
   server.maxHeadersCount = 0; // no silent cut: the guard counts
   server.maxConnections = CONNECTIONS_MAX;
   server.maxRequestsPerSocket = REQUESTS_PER_SOCKET;
   return server;
+}
+
+/** @throws {ConfigError} naming the variables. */
+function createTlsServer(
+  { certFile, keyFile }: NonNullable<ServerSettings["tls"]>,
+  options: ServerOptions,
+  listener: RequestListener,
+): https.Server {
+  try {
+    const [cert, key] = [readFileSync(certFile), readFileSync(keyFile)];
+    return https.createServer({ ...options, cert, key, minVersion: "TLSv1.2" }, listener);
+  } catch (error) {
+    throw new ConfigError(
+      `MAIA_TLS_CERT (${certFile}) and MAIA_TLS_KEY (${keyFile}) cannot be used: ${(error as Error).message}`,
+    );
+  }
 }
 
 type ClientError = NodeJS.ErrnoException & { rawPacket?: Buffer };
