@@ -71,6 +71,15 @@ describe("an engine", () => {
     expect((await world.until(good, "SUCCEEDED")).run).toBe("SUCCEEDED");
   });
 
+  it("fails a step that needs a secret which is not set, and names it", async () => {
+    await using world = await World.open();
+    const queue = await world.workflow("secretive", [{ key: "a", script: "ok" }], { secrets: ["WAREHOUSE_DSN"] });
+    await world.engine();
+    const seen = await world.until(await queue(), "FAILED");
+    expect(seen.failure).toMatchObject({ stepKey: "a", message: expect.stringContaining("WAREHOUSE_DSN") });
+    expect(world.executor.started).toEqual([]);
+  });
+
   it("sets a run aside that it cannot carry on, and goes on with the others (G12)", async () => {
     await using world = await World.open();
     const retry = { maxAttempts: 2, backoffMs: 100, multiplier: 1, maxBackoffMs: 100, jitter: 0 };
