@@ -28,6 +28,27 @@ describe("a workflow", () => {
     expect((await put("4", "?publish=maybe")).status).toBe(422);
   });
 
+  it("can be changed field by field, if it is what its author saw", async () => {
+    await api.put("/v1/workflows/hello", { ...steps("1"), description: "old", env: { A: "1" } });
+    const seen = await api.get("/v1/workflows/hello");
+    const headers = { "If-Match": seen.headers.get("etag")! };
+    const changed = await api.request("PATCH", "/v1/workflows/hello", {
+      headers: { ...headers, "Content-Type": "application/json" },
+      body: JSON.stringify({ description: "new", env: null }),
+    });
+    expect([changed.status, changed.json.version, changed.json.published]).toEqual([200, 2, true]);
+    const { definition } = (await api.get("/v1/workflows/hello")).json;
+    expect([definition.description, definition.env, definition.steps[0].script]).toEqual(["new", {}, "1"]);
+    const patch = (body: object, more = {}) =>
+      api.request("PATCH", "/v1/workflows/hello", {
+        headers: { "Content-Type": "application/json", ...more },
+        body: JSON.stringify(body),
+      });
+    expect((await patch({ description: "late" }, headers)).status).toBe(412);
+    expect((await patch({ colour: "red" })).json.errors[0].pointer).toBe("/colour");
+    expect((await patch({ name: "other" })).status).toBe(422);
+  });
+
   it("shows its draft, and that it differs from what runs", async () => {
     await api.put("/v1/workflows/hello", steps("1"));
     await api.put("/v1/workflows/hello?publish=false", steps("2"));

@@ -128,6 +128,16 @@ const definitionSchema: JsonSchema = {
 /** A workflow's definition; the domain checks it. */
 export const definition = { ...passedOn(definitionSchema), name: "WorkflowDefinitionRequest" };
 
+/** Some fields of a definition. */
+export const definitionPatch = {
+  ...(passedOn({
+    ...definitionSchema,
+    required: [],
+    description: "Fields that replace those of the definition; null takes one away.",
+  }) as typeof anyObject),
+  name: "WorkflowDefinitionPatch",
+};
+
 export const definitionExample = {
   name: "hello",
   steps: [

@@ -3,7 +3,7 @@ import { MaiaError } from "@maia/domain";
 import { publishWorkflow } from "@maia/intake";
 import { audited } from "../audited.js";
 import { ifMatch, requireMatch } from "../http/precondition.js";
-import { ok, type Route, route } from "../http/route.js";
+import { type Call, ok, type Reply, type Route, route } from "../http/route.js";
 import { choice, optional } from "../http/shapes.js";
 import { intakeContext } from "../job-intake.js";
 import { placeOf, projectOf, workflowOf } from "../lookup.js";
@@ -11,6 +11,7 @@ import { inProject, pageOf, pageRequest, paging } from "../present/common.js";
 import {
   definition,
   definitionExample,
+  definitionPatch,
   presentWorkflow,
   presentWorkflowSummary,
   publication,
@@ -21,6 +22,12 @@ import {
 
 const etagHeader = { ETag: "For If-Match" };
 const ifMatchHeader = { "If-Match": "Does nothing if the definition has changed since" };
+
+const publishQuery = {
+  ...inProject,
+  publish: optional(choice(["true", "false"], { description: "`false` saves a draft only" })),
+  message: optional(versionMessage),
+};
 
 export const workflowRoutes: readonly Route[] = [
   route({
@@ -60,11 +67,7 @@ export const workflowRoutes: readonly Route[] = [
     summary: "Makes or replaces a workflow's definition, and publishes it if it has changed",
     tag: "Workflows",
     permission: "workflows.write",
-    query: {
-      ...inProject,
-      publish: optional(choice(["true", "false"], { description: "`false` saves a draft only" })),
-      message: optional(versionMessage),
-    },
+    query: publishQuery,
     requestHeaders: ifMatchHeader,
     body: { shape: definition, example: definitionExample },
     answers: {
@@ -72,30 +75,28 @@ export const workflowRoutes: readonly Route[] = [
       201: { description: "It is new", shape: publication, headers: etagHeader },
     },
     handler: async (call) => {
-      const { context, caller, body, now, req, query } = call;
-      const { projectId, slug } = await placeOf(call, call.params.idOrSlug, query.project);
-      const wanted = ifMatch(req);
-      const guard = (current: { readonly draftHash: string } | null) => requireMatch(wanted, current && etag(current));
-      const request = {
-        projectId,
-        slug,
-        definition: body,
-        publish: query.publish !== "false",
-        message: query.message ?? "",
-        principal: caller.id,
-        guard,
-      };
-      const { workflowId, version, snapHash, created, published } = await publishWorkflow(
-        intakeContext(context),
-        request,
-        now,
-      );
-      const answer = { workflow: slug, workflowId, version, snapHash, published };
-      return {
-        status: created ? 201 : 200,
-        body: answer,
-        headers: { ETag: `"${snapHash}"`, Location: `/v1/workflows/${workflowId}` },
-      };
+      const { projectId, slug } = await placeOf(call, call.params.idOrSlug, call.query.project);
+      const wanted = ifMatch(call.req);
+      return publish(call, projectId, slug, call.body, (current) => requireMatch(wanted, current));
+    },
+  }),
+  route({
+    method: "patch",
+    path: "/v1/workflows/{idOrSlug}",
+    operationId: "patchWorkflow",
+    summary: "Changes fields of a workflow's definition, and publishes it if it has changed",
+    tag: "Workflows",
+    permission: "workflows.write",
+    query: publishQuery,
+    requestHeaders: ifMatchHeader,
+    body: { shape: definitionPatch, example: { description: "Counts the lines of each file." } },
+    answers: { 200: { description: "It is as asked for", shape: publication, headers: etagHeader } },
+    handler: async (call) => {
+      const view = await workflowOf(call, call.params.idOrSlug, call.query.project);
+      requireMatch(ifMatch(call.req), etag(view));
+      const merged = mergePatch(JSON.parse(view.draft), call.body);
+      // What was merged is right only for what was read.
+      return publish(call, view.projectId, view.slug, merged, (current) => requireMatch([etag(view)], current));
     },
   }),
   route({
@@ -125,4 +126,35 @@ export const workflowRoutes: readonly Route[] = [
 
 function etag({ draftHash }: { readonly draftHash: string }): string {
   return `"${draftHash}"`;
+}
+
+/** Stores a definition, if what is there now is what its author meant to change. */
+async function publish(
+  { context, caller, now, query }: Call<unknown, { readonly publish?: "true" | "false"; readonly message?: string }>,
+  projectId: string,
+  slug: string,
+  definition: unknown,
+  check: (current: string | null) => void,
+): Promise<Reply> {
+  const request = {
+    projectId,
+    slug,
+    definition,
+    publish: query.publish !== "false",
+    message: query.message ?? "",
+    principal: caller.id,
+    guard: (current: { readonly draftHash: string } | null) => check(current && etag(current)),
+  };
+  const made = await publishWorkflow(intakeContext(context), request, now);
+  const { workflowId, version, snapHash, created, published } = made;
+  return {
+    status: created ? 201 : 200,
+    body: { workflow: slug, workflowId, version, snapHash, published },
+    headers: { ETag: `"${snapHash}"`, Location: `/v1/workflows/${workflowId}` },
+  };
+}
+
+/** A merge patch (RFC 7396) at the top: fields that are given replace the old ones whole, null takes one away. */
+function mergePatch(draft: object, patch: object): object {
+  return Object.fromEntries(Object.entries({ ...draft, ...patch }).filter(([, value]) => value !== null));
 }
