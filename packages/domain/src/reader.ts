@@ -162,7 +162,7 @@ export class Reader {
     return copy as JsonObject;
   }
 
-  private record(): Readonly<Record<string, unknown>> {
+  record(): Readonly<Record<string, unknown>> {
     if (isRecord(this.value)) return this.value;
     this.fail(this.isAbsent ? "is required" : `must be an object, got ${kindOf(this.value)}`);
     return {};

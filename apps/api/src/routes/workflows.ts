@@ -1,5 +1,5 @@
 import { deleteWorkflow, listWorkflows } from "@maia/db";
-import { MaiaError } from "@maia/domain";
+import { MaiaError, Reader } from "@maia/domain";
 import { publishWorkflow } from "@maia/intake";
 import { audited } from "../audited.js";
 import { ifMatch, requireMatch } from "../http/precondition.js";
@@ -94,7 +94,8 @@ export const workflowRoutes: readonly Route[] = [
     handler: async (call) => {
       const view = await workflowOf(call, call.params.idOrSlug, call.query.project);
       requireMatch(ifMatch(call.req), etag(view));
-      const merged = mergePatch(JSON.parse(view.draft), call.body);
+      const fields = Reader.read(call.body, (root) => root.record());
+      const merged = mergePatch(JSON.parse(view.draft), fields);
       // What was merged is right only for what was read.
       return publish(call, view.projectId, view.slug, merged, (current) => requireMatch([etag(view)], current));
     },
