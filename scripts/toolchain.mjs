@@ -160,16 +160,23 @@ function build(node, env, tasks) {
   runOrStop("The build failed", node, args, { env, quiet: true });
 }
 
-/** The sandbox tests need bubblewrap and the python steps python3; where we may, we add them. */
+/** What the tests start of the system's own: how to ask whether it is there, and the package that brings it. */
+const SYSTEM_COMMANDS = [
+  { command: ["bwrap", "--version"], name: "bubblewrap" }, // the sandbox
+  { command: ["python3", "--version"], name: "python3" }, // steps in python
+  { command: ["python3", "-m", "pip", "--version"], name: "python3-pip" }, // and their packages
+  { command: ["openssl", "version"], name: "openssl" }, // certificates
+];
+
+/** Brings what the tests need of the system, where we may add it. */
 function bringSystemCommands() {
   if (process.platform !== "linux") return;
-  const wanted = { bwrap: "bubblewrap", python3: "python3" };
-  const missing = Object.keys(wanted).filter((command) => spawnSync(command, ["--version"]).status !== 0);
+  const missing = SYSTEM_COMMANDS.filter(({ command: [file, ...args] }) => spawnSync(file, args).status !== 0);
   if (missing.length === 0) return;
-  const packages = missing.map((command) => wanted[command]);
+  const packages = missing.map(({ name }) => name);
   const advice = `Add ${packages.length > 1 ? "the packages" : "the package"} ${packages.join(" and ")}, then run this again.`;
   const mayInstall = process.getuid() === 0 && spawnSync("apt-get", ["--version"]).status === 0;
-  if (!mayInstall) throw new Trouble(`The tests need ${missing.join(" and ")}. ${advice}`);
+  if (!mayInstall) throw new Trouble(`The tests need ${packages.join(" and ")}. ${advice}`);
 
   say(`Installing ${packages.join(" and ")}`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };

@@ -30,6 +30,7 @@ export const permissions = {
   "schedules.write": "editor",
   "events.read": "viewer",
   "keys.manage": "admin",
+  "audit.read": "admin",
 } as const satisfies Record<string, Role | "anyone">;
 
 export type Permission = keyof typeof permissions;

@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { addAuditCommands } from "./audit-commands.js";
 import { addBatchCommands } from "./batch-commands.js";
 import type { GetFlags } from "./commands/artifacts.js";
 import type { RerunFlags } from "./commands/rerun.js";
@@ -62,6 +63,7 @@ export function buildProgram(context: Context, done: (exitCode: ExitCode) => voi
   addArtifactCommands(program, context, act);
   addScheduleCommands(program, context, act);
   addBatchCommands(program, context, act);
+  addAuditCommands(program, context, act);
   addStatusCommands(program, context, act);
   addHelp(program, context);
   return program;

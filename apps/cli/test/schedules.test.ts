@@ -96,3 +96,19 @@ describe("maia schedules", () => {
     expect(await schedules("create", "ghost", "--every", "1h")).toMatchObject({ code: 3 });
   });
 });
+
+describe("maia audit", () => {
+  it("lists who did what, and checks the record here", async () => {
+    expect((await ask("audit", "list")).stdout).toMatch(/schedule\.create/);
+    const whole = await ask("audit", "verify");
+    expect(whole).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+ entries are whole/) });
+    const head = /head (\S+)/.exec(whole.stdout)![1]!;
+    expect((await ask("audit", "verify", "--head", head)).code).toBe(0);
+    const [seq, hash] = head.split(":");
+    expect(await ask("audit", "verify", "--head", `${Number(seq) + 1}:${hash}`)).toMatchObject({
+      code: 5,
+      stderr: expect.stringMatching(/not whole/),
+    });
+    expect((await ask("audit", "verify", "--head", "x")).code).toBe(2);
+  });
+});

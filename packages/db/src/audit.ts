@@ -1,4 +1,15 @@
-import { canonicalJson, type JsonObject, newId, sha256Hex } from "@maia/domain";
+import {
+  AUDIT_START,
+  AuditCheck,
+  type AuditHead,
+  type AuditRow,
+  type AuditVerdict,
+  auditHash,
+  canonicalJson,
+  type JsonObject,
+  newId,
+} from "@maia/domain";
+import { fromCursor, type Page, type PageRequest, toPage } from "./pages.js";
 import { toDbTime } from "./time.js";
 import type { Db, Sql, Tx } from "./types.js";
 
@@ -14,36 +25,6 @@ export interface AuditEntry {
   readonly detail?: JsonObject;
 }
 
-/** An entry as it is kept. `hash` covers every other field, and with `prevHash` all entries before it. */
-export interface AuditRow {
-  readonly seq: number;
-  readonly id: string;
-  readonly at: string;
-  readonly actor: string;
-  readonly action: string;
-  readonly target: string;
-  readonly outcome: string;
-  readonly requestId: string | null;
-  readonly ip: string | null;
-  /** JSON object. */
-  readonly detail: string;
-  readonly prevHash: string;
-  readonly hash: string;
-}
-
-/** Where the chain ends. Kept elsewhere, it also shows a tail that was cut off. */
-export interface AuditHead {
-  readonly seq: number;
-  readonly hash: string;
-}
-
-/** What `verifyAudit` found. */
-export type AuditVerdict =
-  | { readonly ok: true; readonly head: AuditHead }
-  | { readonly ok: false; readonly seq: number };
-
-/** Before the first entry. */
-const START: AuditHead = { seq: 0, hash: "" };
 const PAGE = 500;
 
 /** Appends an entry, in the transaction of the change that it tells of. */
@@ -62,7 +43,7 @@ export async function appendAudit({ sql }: Tx, entry: AuditEntry, now: Date): Pr
     detail: canonicalJson(entry.detail ?? {}),
     prevHash: head.hash,
   };
-  const hash = hashOf(content);
+  const hash = auditHash(content);
   await sql.run(
     `INSERT INTO "AuditEvent" ("seq", "id", "at", "actor", "action", "target", "outcome", "requestId", "ip", "detail", "prevHash", "hash")
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -84,32 +65,53 @@ export async function appendAudit({ sql }: Tx, entry: AuditEntry, now: Date): Pr
 
 /** The newest entry's number and hash. */
 export async function auditHead(sql: Sql): Promise<AuditHead> {
-  return (await sql.get<AuditHead>(`SELECT "seq", "hash" FROM "AuditEvent" ORDER BY "seq" DESC LIMIT 1`)) ?? START;
+  return (
+    (await sql.get<AuditHead>(`SELECT "seq", "hash" FROM "AuditEvent" ORDER BY "seq" DESC LIMIT 1`)) ?? AUDIT_START
+  );
 }
 
 /**
  * Walks the chain from its first entry. `seq` names the first entry that is altered, missing or out of place.
  * @param expected a head that was noted before: the chain must still contain it.
  */
-export async function verifyAudit({ sql }: Pick<Db, "sql">, expected: AuditHead = START): Promise<AuditVerdict> {
-  let head = START;
+export async function verifyAudit({ sql }: Pick<Db, "sql">, expected?: AuditHead): Promise<AuditVerdict> {
+  const check = new AuditCheck(expected);
   for (;;) {
-    const rows = await sql.all<AuditRow>(
-      `SELECT * FROM "AuditEvent" WHERE "seq" > ? ORDER BY "seq" LIMIT ?`,
-      head.seq,
-      PAGE,
-    );
-    for (const { hash, ...content } of rows) {
-      const inPlace = content.seq === head.seq + 1 && content.prevHash === head.hash;
-      const asNoted = content.seq !== expected.seq || hash === expected.hash;
-      if (!inPlace || !asNoted || hash !== hashOf(content)) return { ok: false, seq: head.seq + 1 };
-      head = { seq: content.seq, hash };
+    const rows = await auditAfter(sql, check.head.seq, PAGE);
+    for (const row of rows) {
+      const fault = check.take(row);
+      if (fault) return fault;
     }
-    if (rows.length === PAGE) continue;
-    return head.seq < expected.seq ? { ok: false, seq: head.seq + 1 } : { ok: true, head };
+    if (rows.length < PAGE) return check.end();
   }
 }
 
-function hashOf(content: Omit<AuditRow, "hash">): string {
-  return sha256Hex(canonicalJson(content));
+/** Entries after a number, the oldest first. */
+export async function auditAfter(sql: Sql, seq: number, limit: number): Promise<AuditRow[]> {
+  return sql.all(`SELECT * FROM "AuditEvent" WHERE "seq" > ? ORDER BY "seq" LIMIT ?`, seq, limit);
+}
+
+/** What a list of entries may be narrowed by. */
+export interface AuditFilter {
+  readonly actor?: string | undefined;
+  readonly action?: string | undefined;
+  readonly target?: string | undefined;
+}
+
+/** Entries, newest first. */
+export async function listAudit(sql: Sql, filter: AuditFilter, page: PageRequest): Promise<Page<AuditRow>> {
+  const before = page.cursor === null ? Number.MAX_SAFE_INTEGER : Number(fromCursor(page.cursor, /^\d{1,15}$/));
+  const names = (["actor", "action", "target"] as const).filter((name) => filter[name] !== undefined);
+  const rows = await sql.all<AuditRow>(
+    `SELECT * FROM "AuditEvent" WHERE "seq" < ?${names.map((name) => ` AND "${name}" = ?`).join("")} ORDER BY "seq" DESC LIMIT ?`,
+    before,
+    ...names.map((name) => filter[name]!),
+    page.limit + 1,
+  );
+  return toPage(
+    rows,
+    page,
+    (row) => row.seq,
+    (row) => row,
+  );
 }

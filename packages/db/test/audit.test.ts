@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
-import { type AuditHead, appendAudit, auditHead, verifyAudit } from "../src/audit.js";
+import type { AuditHead } from "@maia/domain";
+import { appendAudit, auditHead, verifyAudit } from "../src/audit.js";
 import type { Db } from "../src/types.js";
 import { NOW, openTestDb } from "./support/place.js";
 

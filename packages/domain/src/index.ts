@@ -1,4 +1,5 @@
 export * from "./attempt.js";
+export * from "./audit-chain.js";
 export * from "./batch.js";
 export * from "./bundle.js";
 export * from "./canonical-json.js";

@@ -1,5 +1,6 @@
 import type { Route } from "../http/route.js";
 import { artifactRoutes } from "./artifacts.js";
+import { auditRoutes } from "./audit.js";
 import { batchRoutes } from "./batches.js";
 import { blobRoutes } from "./blobs.js";
 import { environmentRoutes } from "./environments.js";
@@ -34,6 +35,7 @@ export const routes: readonly Route[] = [
   ...projectRoutes,
   ...environmentRoutes,
   ...keyRoutes,
+  ...auditRoutes,
   ...systemRoutes,
   openApiRoute(() => routes),
 ];
