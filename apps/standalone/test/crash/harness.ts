@@ -1,8 +1,12 @@
+import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
+import path from "node:path";
 import type { Run } from "../support/client.ts";
 import { Deployment } from "../support/deployments.ts";
 import { eventually } from "../support/processes.ts";
 import { Sink } from "../support/sink.ts";
+import { Source } from "./source.ts";
+import { Standing } from "./standing.ts";
 import { crashWorkflows } from "./workflows.ts";
 
 export interface CrashOptions {
@@ -38,7 +42,9 @@ const SHORT = {
 
 /**
  * Kills random parts of a running Maia at random moments under mixed load, then lets it settle and checks what it has
- * promised: G1 acked jobs exist, G3 one run each, G6 no attempt started twice, G14 logs without gap, G17 no orphans.
+ * promised: G1 acked jobs exist, G3 one run each, G4 each row and each due
+ * instant is one job, G6 no attempt started twice, G14 logs without gap, G17 no orphans, G18 whole
+ * files.
  */
 export async function crash({ kills, seed, say = () => {} }: CrashOptions): Promise<CrashReport> {
   const random = seeded(seed);
@@ -54,10 +60,13 @@ export async function crash({ kills, seed, say = () => {} }: CrashOptions): Prom
     const share = index === 0 ? Math.floor(kills / SHAPES.length) : kills - total.kills;
     const marker = `maia-crash-${process.pid}-${seed}-${index}`;
     await using sink = await Sink.open();
-    await using maia = await Deployment.start(shape, { ...SHORT, MAIA_TEST_MARKER: marker }, 2);
+    await using source = await Source.open(random);
+    const env = { ...SHORT, MAIA_TEST_MARKER: marker, MAIA_URL_ALLOW: source.host, MAIA_URL_RETRIES: "10" };
+    await using maia = await Deployment.start(shape, env, 2);
     for (const workflow of crashWorkflows(sink.url, marker)) await maia.client.apply(workflow);
-    const load = new Load(maia, random);
+    const load = new Load(maia, source, random);
     const loading = load.run();
+    const standing = Standing.begin(maia);
     for (let killed = 0; killed < share; ) {
       await wait(30 + random() * 500);
       const chosen = parts.filter(() => random() < 0.5).slice(0, share - killed);
@@ -75,22 +84,27 @@ export async function crash({ kills, seed, say = () => {} }: CrashOptions): Prom
     }
     load.stop();
     await loading;
+    await (await standing).stop();
     say(`${shape}: ${share} kills, ${load.acked.size} jobs acked; waiting for them to end`);
+    await (await standing).check(total.violations);
     await settle(maia, load, sink, total);
+    await checkDisk(maia, total.violations);
     await checkOrphans(maia, marker, total.violations);
   }
   return total;
 }
 
 class Load {
-  /** Acked jobs, by id, with the idempotency key they were made with. */
-  readonly acked = new Map<string, string>();
+  /** Acked jobs, by id, with the hash that the file must have that they fetch; null where they fetch none. */
+  readonly acked = new Map<string, string | null>();
   readonly #maia: Deployment;
+  readonly #source: Source;
   readonly #random: () => number;
   #stopped = false;
 
-  constructor(maia: Deployment, random: () => number) {
+  constructor(maia: Deployment, source: Source, random: () => number) {
     this.#maia = maia;
+    this.#source = source;
     this.#random = random;
   }
 
@@ -104,7 +118,7 @@ class Load {
   }
 
   async #keepSubmitting(who: number): Promise<void> {
-    const names = ["chain", "diamond", "chatty"];
+    const names = ["chain", "diamond", "chatty", "fetch"];
     for (let n = 0; !this.#stopped; n++) {
       const workflow = names[Math.floor(this.#random() * names.length)] ?? "chain";
       await this.#submit(workflow, `job-${who}-${n}`);
@@ -113,20 +127,22 @@ class Load {
   }
 
   async #submit(workflow: string, key: string): Promise<void> {
+    const file = workflow === "fetch" ? this.#source.file(key) : null;
+    const urlFiles = file ? [{ url: file.url }] : [];
     const id = await eventually(
       `job ${key} is acked`,
       async () => {
         const answer = await this.#maia.client.call<{ id: string }>(
           "POST",
           "/v1/jobs",
-          { workflow },
+          { workflow, urlFiles },
           { "idempotency-key": key },
         );
         return answer.status === 201 ? answer.body.id : null;
       },
       120_000,
     );
-    this.acked.set(id, key);
+    this.acked.set(id, file?.sha256 ?? null);
   }
 }
 
@@ -138,7 +154,7 @@ async function settle(
 ): Promise<void> {
   total.acked += load.acked.size;
   const { violations } = total;
-  for (const id of load.acked.keys()) {
+  for (const [id, sha256] of load.acked) {
     const run = await maia.client.finished(id, 180_000).catch((error: unknown) => String(error));
     if (typeof run === "string") {
       violations.push(`G1/G13 job ${id}: ${run}\n${maia.logs}`);
@@ -147,13 +163,16 @@ async function settle(
     total.ended[run.status] = (total.ended[run.status] ?? 0) + 1;
     if (run.status !== "SUCCEEDED") violations.push(`job ${id} ended ${run.status}: ${JSON.stringify(run.failure)}`);
     checkRun(run, total);
+    if (sha256 !== null && run.outputs?.sha256 !== sha256)
+      violations.push(`G18 job ${id} read ${run.outputs?.sha256} where ${sha256} was to be had`);
     await checkLogs(maia, run, violations);
   }
-  const listed = await allJobs(maia);
+  const everything = await allJobs(maia);
+  const listed = everything.filter(({ trigger }) => trigger === "manual");
   if (listed.length !== load.acked.size)
     violations.push(`G2 ${load.acked.size} jobs were asked for, ${listed.length} exist`);
-  const runs = new Set(listed.map((job) => job.runId));
-  if (runs.size !== listed.length) violations.push(`G3 ${listed.length} jobs have ${runs.size} runs`);
+  const runs = new Set(everything.map((job) => job.runId));
+  if (runs.size !== everything.length) violations.push(`G3 ${everything.length} jobs have ${runs.size} runs`);
   total.starts += sink.entries.length;
   for (const double of sink.doubles()) violations.push(`G6 attempt ${double} started twice`);
 }
@@ -189,16 +208,34 @@ async function checkLogs(maia: Deployment, run: Run, violations: string[]): Prom
   }
 }
 
-async function allJobs(maia: Deployment): Promise<{ id: string; runId: string | null }[]> {
-  const jobs: { id: string; runId: string | null }[] = [];
+interface ListedJob {
+  readonly id: string;
+  readonly runId: string | null;
+  readonly trigger: string;
+}
+
+async function allJobs(maia: Deployment): Promise<ListedJob[]> {
+  const jobs: ListedJob[] = [];
   for (let cursor: string | null = ""; cursor !== null; ) {
-    const page: { items: { id: string; runId: string | null }[]; nextCursor: string | null } = await maia.client.get(
+    const page: { items: ListedJob[]; nextCursor: string | null } = await maia.client.get(
       `/v1/jobs?limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`,
     );
     jobs.push(...page.items);
     cursor = page.nextCursor;
   }
   return jobs;
+}
+
+/** Every file that is kept is whole, and none is left half (F15). */
+async function checkDisk({ dataDir }: Deployment, violations: string[]): Promise<void> {
+  const blobs = path.join(dataDir, "blobs");
+  for (const folder of await readdir(blobs)) {
+    for (const name of await readdir(path.join(blobs, folder))) {
+      const bytes = await readFile(path.join(blobs, folder, name));
+      if (createHash("sha256").update(bytes).digest("hex") !== folder + name)
+        violations.push(`G18 the blob ${folder}${name} is not what its name says`);
+    }
+  }
 }
 
 /** Kills everything at once while steps run, and looks for processes that are left 5 s later (G17). */

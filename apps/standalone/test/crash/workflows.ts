@@ -52,6 +52,19 @@ export function crashWorkflows(sink: string, marker: string): Workflow[] {
       ],
     },
     {
+      name: "fetch",
+      env,
+      steps: [
+        {
+          key: "read",
+          script: `import { createHash } from "node:crypto"; import { readFileSync } from "node:fs";\n${node(
+            `return { sha256: createHash("sha256").update(readFileSync(ctx.files[0].path)).digest("hex") };`,
+          )}`,
+        },
+      ],
+      outputsSpec: { version: 1, outputs: { sha256: { stepKey: "read", field: "sha256" } } },
+    },
+    {
       name: "chatty",
       env,
       steps: [
