@@ -1,3 +1,4 @@
+import { readSecretKeys, type SecretKey } from "@maia/secrets";
 import {
   ConfigError,
   type Constants,
@@ -22,6 +23,8 @@ export interface ApiConfig {
   /** Whose X-Forwarded headers count: null is nobody's, a number is how many proxies stand in front. */
   readonly trustProxy: number | readonly string[] | null;
   readonly constants: Constants;
+  /** What secrets are encrypted with; null: the key in the data directory. */
+  readonly secretKeys: readonly SecretKey[] | null;
   readonly body: BodyLimits;
   /** How long the headers of a request may take to arrive, in milliseconds. */
   readonly headersTimeoutMs: number;
@@ -47,6 +50,7 @@ export function readConfig(env: Env): ApiConfig {
     tls: readTls(env),
     trustProxy: readTrustProxy(env),
     constants,
+    secretKeys: readSecretKeys(env),
     body: { maxBytes: constants.jsonBodyMax, depthMax: constants.jsonDepthMax, timeoutMs: JSON_TIMEOUT_MS },
     headersTimeoutMs: 15_000,
     uploadIdleMs: 30_000,

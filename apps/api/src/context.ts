@@ -1,6 +1,7 @@
 import type { Db } from "@maia/db";
 import type { Clock } from "@maia/domain";
 import type { SchemaWorker } from "@maia/schema";
+import type { SecretBox } from "@maia/secrets";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
 import type { ApiConfig } from "./config.js";
@@ -13,6 +14,7 @@ export interface ApiContext {
   readonly config: ApiConfig;
   readonly db: Db;
   readonly blobs: BlobStore;
+  readonly secrets: SecretBox;
   readonly schemas: SchemaWorker;
   readonly logger: Logger;
   readonly clock: Clock;

@@ -16,6 +16,7 @@ export const permissions = {
   "projects.write": "admin",
   "environments.read": "viewer",
   "environments.write": "editor",
+  "secrets.manage": "admin",
   "workflows.read": "viewer",
   "workflows.write": "editor",
   "blobs.write": "operator",

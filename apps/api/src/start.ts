@@ -1,6 +1,7 @@
 import type { Db } from "@maia/db";
 import type { Clock } from "@maia/domain";
 import { openSchemaWorker } from "@maia/schema";
+import { SecretBox } from "@maia/secrets";
 import { type Logger, Resources } from "@maia/service";
 import type { BlobStore, DataDir } from "@maia/storage";
 import { createApp } from "./app.js";
@@ -30,8 +31,9 @@ export interface Api extends AsyncDisposable {
 const CONNECTIONS_PER_ADDRESS = 2_000;
 
 /** Starts the API. Disposing it stops it gracefully: what is in flight finishes, followers are told to come back. */
-export async function start(config: ApiConfig, { db, blobs, logger, clock }: ApiDeps): Promise<Api> {
+export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
   requireSafeHost(config);
+  const { db, blobs, dataDir, logger, clock } = deps;
   await using stack = new Resources();
   const { schemaValidateMs, schemaMaxBytes, schemaNodesMax } = config.constants;
   const schemas = openSchemaWorker({
@@ -48,6 +50,7 @@ export async function start(config: ApiConfig, { db, blobs, logger, clock }: Api
     config,
     db,
     blobs,
+    secrets: new SecretBox(config.secretKeys, dataDir.secretKey),
     schemas,
     logger,
     clock,

@@ -1,6 +1,7 @@
 import type { AttemptRef, Db, Tx } from "@maia/db";
 import { type AttemptEnd, type Clock, isMaiaError } from "@maia/domain";
 import { type CancelMode, type Executor, ExecutorError, type Frame } from "@maia/runner-protocol";
+import type { SecretBox } from "@maia/secrets";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
 import { type Advanced, type Advancer, advanceRun } from "./advance.js";
@@ -28,6 +29,7 @@ export const LOCAL_LEDGER = "local:";
 export interface CarrierDeps {
   readonly db: Db;
   readonly blobs: BlobStore;
+  readonly secrets: SecretBox;
   readonly executor: Executor;
   readonly slots: Slots;
   readonly writes: Writes;
@@ -139,9 +141,9 @@ export class Carrier {
   }
 
   async *#send(flight: Flight, attempt: CarriedAttempt): AsyncGenerator<readonly Frame[]> {
-    const { db, blobs, rules, executor } = this.deps;
+    const { rules, executor } = this.deps;
     const deps = await packagesOf(flight, this.#packages);
-    const { task, find } = await buildTask(db, blobs, flight.run, flight.version, { ...attempt, deps }, rules);
+    const { task, find } = await buildTask(this.deps, flight.run, flight.version, { ...attempt, deps }, rules);
     if (flight.stop !== null && flight.lastSeq === flight.seqBase && this.isLocal) throw new StoppedBeforeStart();
     const fromSeq = flight.lastSeq - flight.seqBase + 1;
     for await (const frames of executor.start(task, find, { ledgerId: attempt.ledgerId, fromSeq }))

@@ -1,3 +1,4 @@
+import { readSecretKeys, type SecretKey } from "@maia/secrets";
 import { ConfigError, type Constants, type Env, readConstants, readUrl } from "@maia/service";
 
 export interface EngineConfig {
@@ -8,6 +9,8 @@ export interface EngineConfig {
   readonly runner: { readonly url: string; readonly token: string } | null;
   /** Where packages come from; null: the machine's own settings say so. */
   readonly packages: { readonly npmRegistry: string | null; readonly pythonIndex: string | null };
+  /** What secrets are encrypted with; null: the key in the data directory. */
+  readonly secretKeys: readonly SecretKey[] | null;
   /** Raw text of MAIA_URL_ALLOW. */
   readonly urlAllow: string;
   /** How long a stopping engine lets its own steps finish, in milliseconds. */
@@ -28,7 +31,9 @@ export function readConfig(env: Env): EngineConfig {
     npmRegistry: readUrl(env, "MAIA_NPM_REGISTRY")?.href ?? null,
     pythonIndex: readUrl(env, "MAIA_PYTHON_INDEX", ["http:", "https:", "file:"])?.href ?? null,
   };
-  return { constants, isolation, packages, runner: readRunner(env), urlAllow: env.MAIA_URL_ALLOW ?? "", drainMs };
+  const secretKeys = readSecretKeys(env);
+  const urlAllow = env.MAIA_URL_ALLOW ?? "";
+  return { constants, isolation, packages, runner: readRunner(env), secretKeys, urlAllow, drainMs };
 }
 
 function readRunner(env: Env): EngineConfig["runner"] {

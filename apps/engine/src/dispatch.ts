@@ -1,6 +1,7 @@
-import { type AttemptRef, type Db, findStepArtifact, type InitialFile, type OwnedRun } from "@maia/db";
-import { type Json, sha256Hex } from "@maia/domain";
+import { type AttemptRef, type Db, findStepArtifact, type InitialFile, type OwnedRun, readSecret } from "@maia/db";
+import { sha256Hex } from "@maia/domain";
 import type { Content, FindContent, Task, TaskDeps, TaskFile, TaskLimits } from "@maia/runner-protocol";
+import { type SecretBox, SecretError } from "@maia/secrets";
 import type { Constants } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
 import type { LoadedVersion } from "./snapshots.js";
@@ -9,6 +10,13 @@ import type { LoadedVersion } from "./snapshots.js";
 export interface ReadyTask {
   readonly task: Task;
   readonly find: FindContent;
+}
+
+/** Where a task's parts lie. */
+export interface TaskSources {
+  readonly db: Db;
+  readonly blobs: BlobStore;
+  readonly secrets: SecretBox;
 }
 
 /** What every task of this engine has in common. */
@@ -45,17 +53,17 @@ export class TaskError extends Error {
 
 /**
  * Builds the task of an attempt from the run's facts.
- * @throws {TaskError} when a file or artifact that the step needs is missing.
+ * @throws {TaskError} when a file, an artifact or a secret that the step needs is missing.
  */
 export async function buildTask(
-  db: Db,
-  blobs: BlobStore,
+  sources: TaskSources,
   run: OwnedRun,
   version: LoadedVersion,
   attempt: { readonly ref: AttemptRef; readonly token: string; readonly input: string; readonly deps: TaskDeps | null },
   rules: TaskRules,
 ): Promise<ReadyTask> {
   const { ref, token } = attempt;
+  const { db, blobs } = sources;
   const step = version.snapshot.steps.find((candidate) => candidate.key === ref.stepKey);
   const script = version.scripts.get(ref.stepKey);
   if (!step || !script) throw new TaskError(`the snapshot has no step ${ref.stepKey}`);
@@ -66,10 +74,9 @@ export async function buildTask(
     [inputHash, input],
   ]);
   const files = [...inputFiles(attempt.input), ...(await upstreamFiles(db, run.id, step.artifacts))];
-  const { env, reuse, secrets } = version.snapshot;
-  const [secret] = [...secrets, ...step.secrets];
-  if (secret !== undefined) throw new TaskError(`the secret ${secret} is not set in the run's environment`);
-  const variables = await environmentOf(db, run.jobId);
+  const { env, reuse } = version.snapshot;
+  const environment = await environmentOf(db, run.jobId);
+  const secrets = await secretsOf(sources, environment, [...version.snapshot.secrets, ...step.secrets]);
   const task: Task = {
     attemptId: ref.id,
     epoch: ref.epoch,
@@ -83,10 +90,10 @@ export async function buildTask(
     script: { sha256: script.sha256 },
     input: { sha256: inputHash },
     files,
-    env: { ...env, ...variables.values },
-    secrets: {},
+    env: { ...env, ...environment.values },
+    secrets: secrets.values,
     deps: attempt.deps,
-    reuseKey: reuse ? `${run.versionId}/${variables.environmentId}` : null,
+    reuseKey: reuse ? `${run.versionId}/${environment.id}${secrets.mark}` : null,
     transaction: step.transaction,
     timeoutMs: step.timeoutMs,
     graceMs: rules.graceMs,
@@ -124,14 +131,38 @@ async function upstreamFiles(
   return files;
 }
 
-async function environmentOf(
-  db: Db,
-  jobId: string,
-): Promise<{ environmentId: string; values: { [name: string]: string } }> {
-  const row = await db.sql.get<{ id: string; variables: string }>(
-    `SELECT e."id", e."variables" FROM "JobRun" j JOIN "Environment" e ON e."id" = j."environmentId" WHERE j."id" = ?`,
+interface RunEnvironment {
+  readonly id: string;
+  readonly projectId: string;
+  readonly values: { readonly [name: string]: string };
+}
+
+async function environmentOf(db: Db, jobId: string): Promise<RunEnvironment> {
+  const row = await db.sql.get<{ id: string; projectId: string; variables: string }>(
+    `SELECT e."id", e."projectId", e."variables" FROM "JobRun" j JOIN "Environment" e ON e."id" = j."environmentId" WHERE j."id" = ?`,
     jobId,
   );
-  const values: { [name: string]: Json } = JSON.parse(row?.variables ?? "{}");
-  return { environmentId: row?.id ?? "", values: values as { [name: string]: string } };
+  const values: { [name: string]: string } = JSON.parse(row?.variables ?? "{}");
+  return { id: row?.id ?? "", projectId: row?.projectId ?? "", values };
+}
+
+/** The values of the secrets that a step names, and a mark of which they are: processes that have others are not shared. */
+async function secretsOf(
+  { db, secrets }: TaskSources,
+  { id: environmentId, projectId }: RunEnvironment,
+  names: readonly string[],
+): Promise<{ values: { [name: string]: string }; mark: string }> {
+  const values: { [name: string]: string } = {};
+  let mark = "";
+  for (const name of [...new Set(names)].sort()) {
+    const row = await readSecret(db.sql, environmentId, name);
+    if (!row) throw new TaskError(`the secret ${name} is not set in the run's environment`);
+    try {
+      values[name] = await secrets.open({ projectId, environmentId, name }, row);
+    } catch (error) {
+      throw error instanceof SecretError ? new TaskError(error.message, { cause: error }) : error;
+    }
+    mark += `\n${name} ${sha256Hex(Buffer.from(row.sealed))}`;
+  }
+  return { values, mark: mark && `/${sha256Hex(Buffer.from(mark))}` };
 }

@@ -2,6 +2,7 @@ import { type Db, type OwnedRun, quarantineRun } from "@maia/db";
 import type { Clock } from "@maia/domain";
 import type { Executor } from "@maia/runner-protocol";
 import type { SchemaWorker } from "@maia/schema";
+import type { SecretBox } from "@maia/secrets";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
 import { Adopter } from "./adopter.js";
@@ -29,6 +30,7 @@ import { Writes } from "./writes.js";
 export interface EngineDeps {
   readonly db: Db;
   readonly blobs: BlobStore;
+  readonly secrets: SecretBox;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly monotonic: Monotonic;
@@ -94,6 +96,7 @@ export class Engine implements AsyncDisposable {
     this.#carrier = new Carrier({
       db,
       blobs,
+      secrets: deps.secrets,
       executor,
       logger,
       clock,

@@ -4,6 +4,7 @@ import type { Clock } from "@maia/domain";
 import { openLocalExecutor } from "@maia/exec";
 import type { Executor } from "@maia/runner-protocol";
 import { openSchemaWorker, type SchemaWorker } from "@maia/schema";
+import { SecretBox } from "@maia/secrets";
 import type { Logger } from "@maia/service";
 import { type BlobStore, type DataDir, putPatiently } from "@maia/storage";
 import { LOCAL_LEDGER } from "./carrier.js";
@@ -39,6 +40,7 @@ export async function start(config: EngineConfig, deps: StartDeps): Promise<Runn
     ...deps,
     schemas,
     executor,
+    secrets: new SecretBox(config.secretKeys, deps.dataDir.secretKey),
     fetcher: inputFetcher(config, deps.blobs),
     runnerId: hosted?.id ?? "",
     monotonic: () => performance.now(),

@@ -32,6 +32,7 @@ export * from "./run-pages.js";
 export * from "./runs.js";
 export * from "./schedule-pages.js";
 export * from "./schedules.js";
+export * from "./secrets.js";
 export * from "./system-artifacts.js";
 export * from "./time.js";
 export * from "./types.js";

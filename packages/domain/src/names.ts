@@ -86,6 +86,16 @@ export const VARIABLE_VALUE_MAX = 32 * 1024;
 /** Most environment variables in one map. */
 export const VARIABLES_MAX = 256;
 
+/** A shorter secret would have to be masked wherever its few characters stand. */
+const SECRET_MIN_CHARS = 4;
+
+/** What is wrong with the value of a secret, or null. It never shows the value. */
+export function secretValueProblem(value: string): string | null {
+  if ([...value.trim()].length < SECRET_MIN_CHARS)
+    return `must have at least ${SECRET_MIN_CHARS} characters, not counting spaces around them, so that it can be masked in logs`;
+  return variableValueProblem(value);
+}
+
 /** What is wrong with the value of an environment variable, or null. */
 export function variableValueProblem(value: string): string | null {
   if (!value.isWellFormed()) return "must be well-formed Unicode";

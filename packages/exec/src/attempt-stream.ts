@@ -1,4 +1,5 @@
 import type { ExitFrame, Frame, IsolationLevel, LogFrame } from "@maia/runner-protocol";
+import type { FrameRedactor } from "./redact/frames.js";
 
 /** Frames that everybody has seen stay for those who come back, up to so many bytes. */
 const KEPT_BYTES = 1024 * 1024;
@@ -37,6 +38,8 @@ export class AttemptStream {
     readonly epoch: number,
     private readonly heartbeatMs: number,
     private readonly events: StreamEvents,
+    /** Takes the secrets out of all that is said of the attempt; null: it has none. */
+    private readonly redactor: FrameRedactor | null = null,
   ) {}
 
   get hasEnded(): boolean {
@@ -62,7 +65,8 @@ export class AttemptStream {
   append(frames: readonly Unnumbered<Exclude<Frame, ExitFrame>>[], credit = 0): void {
     if (frames.length === 0 || this.exitFrame) return;
     const firstSeq = this.lastSeq + 1;
-    const numbered = frames.map((frame) => ({ ...frame, seq: ++this.lastSeq }) as Frame);
+    const safe = this.redactor ? frames.map((frame) => this.redactor!.frame(frame)) : frames;
+    const numbered = safe.map((frame) => ({ ...frame, seq: ++this.lastSeq }) as Frame);
     const cost = credit + frames.length * FRAME_COST_BYTES;
     this.batches.push({ firstSeq, frames: numbered, cost, credit });
     this.keptBytes += cost;
@@ -71,7 +75,8 @@ export class AttemptStream {
 
   end(exit: Omit<ExitFrame, "type" | "lastSeq">): void {
     if (this.exitFrame) return;
-    this.exitFrame = { type: "exit", lastSeq: this.lastSeq, ...exit };
+    const error = this.redactor ? this.redactor.error(exit.error) : exit.error;
+    this.exitFrame = { type: "exit", lastSeq: this.lastSeq, ...exit, error };
     this.events.onEnd();
     this.ring();
   }

@@ -21,6 +21,7 @@ import { IsolationRefused } from "./helper-client.js";
 import { endMarked, type Instance, openInstance } from "./instance.js";
 import type { OpenMessage } from "./messages.js";
 import type { IsolationReport, LocalExecutor, LocalExecutorOptions } from "./options.js";
+import { FrameRedactor } from "./redact/frames.js";
 import { Session } from "./session.js";
 
 const HEARTBEAT_MS = 10_000;
@@ -157,10 +158,16 @@ class Executing implements LocalExecutor {
   private launch(task: Task, found: Found | null): Attempt {
     const attempt: Attempt = {
       run: null,
-      stream: new AttemptStream(task.attemptId, task.epoch, this.options.heartbeatMs ?? HEARTBEAT_MS, {
-        onTaken: (bytes) => attempt.run?.credit(bytes),
-        onEnd: () => this.attempts.end(task.attemptId),
-      }),
+      stream: new AttemptStream(
+        task.attemptId,
+        task.epoch,
+        this.options.heartbeatMs ?? HEARTBEAT_MS,
+        {
+          onTaken: (bytes) => attempt.run?.credit(bytes),
+          onEnd: () => this.attempts.end(task.attemptId),
+        },
+        FrameRedactor.of(task),
+      ),
     };
     this.attempts.add(task.attemptId, attempt);
     if (this.session) attempt.run = this.begin(this.session, task, found, attempt);

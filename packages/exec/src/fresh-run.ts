@@ -154,5 +154,8 @@ export function goMessage(task: Task, slot: Slot, body: string, reuse: boolean):
   const { attemptId, timeoutMs, graceMs } = task;
   const { logLineMax, logAttemptMax, outputMax } = task.limits;
   const answerMax = outputMax + ANSWER_EXTRA_BYTES;
-  return { t: "go", slot: slot.id, body, reuse, attemptId, timeoutMs, graceMs, logLineMax, logAttemptMax, answerMax };
+  const secrets = Object.values(task.secrets);
+  const to = { t: "go", slot: slot.id, body, reuse, attemptId } as const;
+  const limits = { timeoutMs, graceMs, logLineMax, logAttemptMax, answerMax };
+  return { ...to, ...limits, ...(secrets.length > 0 ? { secrets } : {}) };
 }

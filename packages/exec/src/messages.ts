@@ -45,6 +45,8 @@ export interface GoMessage {
   readonly logAttemptMax: number;
   /** Longest line that a reused process may answer with, in bytes. */
   readonly answerMax: number;
+  /** Values that must not be seen in what the step prints. */
+  readonly secrets?: readonly string[];
 }
 
 export type EndReason = "exited" | "timeout" | "canceled" | "oom" | "spawn_failed" | "lost";

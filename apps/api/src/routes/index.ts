@@ -13,6 +13,7 @@ import { projectRoutes } from "./projects.js";
 import { rerunRoutes } from "./rerun.js";
 import { runRoutes } from "./runs.js";
 import { scheduleRoutes } from "./schedules.js";
+import { secretRoutes } from "./secrets.js";
 import { systemRoutes } from "./system.js";
 import { versionChangeRoutes } from "./version-changes.js";
 import { versionRoutes } from "./versions.js";
@@ -34,6 +35,7 @@ export const routes: readonly Route[] = [
   ...versionChangeRoutes,
   ...projectRoutes,
   ...environmentRoutes,
+  ...secretRoutes,
   ...keyRoutes,
   ...auditRoutes,
   ...systemRoutes,

@@ -4,6 +4,7 @@ import path from "node:path";
 import { type Db, openDb } from "@maia/db";
 import { newId, parseDefinition, type Rerun, snapHash } from "@maia/domain";
 import { openSchemaWorker } from "@maia/schema";
+import { SecretBox } from "@maia/secrets";
 import { type Logger, readConstants } from "@maia/service";
 import { BlobStore } from "@maia/storage";
 import type { EngineConfig } from "../../src/config.js";
@@ -76,12 +77,14 @@ export class World implements AsyncDisposable {
       isolation: "auto",
       packages: { npmRegistry: null, pythonIndex: null },
       runner: null,
+      secretKeys: null,
       urlAllow: "127.0.0.1",
       drainMs: more.drainMs ?? 100,
     };
     const engine = await Engine.start(config, {
       db: more.db ?? this.db,
       blobs: this.blobs,
+      secrets: new SecretBox(null, "/nowhere/secret-key"),
       logger: quiet,
       clock: more.clock ?? (() => new Date()),
       monotonic: more.monotonic ?? (() => performance.now()),

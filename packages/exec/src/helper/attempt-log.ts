@@ -1,4 +1,5 @@
 import type { LogMessage } from "../messages.js";
+import type { Redactor } from "../redact/redactor.js";
 import { LineSplitter } from "./lines.js";
 
 type Stream = "stdout" | "stderr";
@@ -31,6 +32,7 @@ export class AttemptLog {
   constructor(
     private readonly limits: LogLimits,
     private readonly send: (batch: Omit<LogMessage, "t" | "slot">) => void,
+    private readonly redactor: Redactor | null = null,
   ) {}
 
   write(stream: Stream, chunk: Uint8Array): void {
@@ -47,7 +49,11 @@ export class AttemptLog {
 
   /** Made when it is needed: most attempts print to one stream or none. */
   private splitter(stream: Stream): LineSplitter {
-    this.splitters[stream] ??= new LineSplitter(this.limits.logLineMax, (line) => this.add(stream, line));
+    this.splitters[stream] ??= new LineSplitter(
+      this.limits.logLineMax,
+      (line) => this.add(stream, line),
+      this.redactor?.stream() ?? null,
+    );
     return this.splitters[stream];
   }
 

@@ -1,4 +1,5 @@
-import type { EndMessage, FromHelper, GoMessage } from "../messages.js";
+import type { EndMessage, FromHelper, GoMessage, LogMessage } from "../messages.js";
+import { Redactor } from "../redact/redactor.js";
 import { AttemptLog } from "./attempt-log.js";
 import { deadline } from "./deadline.js";
 
@@ -25,11 +26,12 @@ export class HelperAttempt {
     private readonly send: (message: FromHelper) => void,
     private readonly events: AttemptEvents,
   ) {
-    this.log = new AttemptLog(message, (batch) => {
+    const pass = (batch: Omit<LogMessage, "t" | "slot">) => {
       this.send({ t: "log", slot: message.slot, ...batch });
       this.unacknowledged += batch.bytes;
       this.weigh();
-    });
+    };
+    this.log = new AttemptLog(message, pass, Redactor.of(message.secrets ?? []));
     this.cancelDeadline = deadline(message.timeoutMs, events.onTimeout);
   }
 

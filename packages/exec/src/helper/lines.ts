@@ -1,3 +1,10 @@
+/** What the text goes through before it is cut, so that nothing is missed where a line ends or is too long. */
+export interface TextFilter {
+  readonly isHolding: boolean;
+  push(text: string): string;
+  end(): string;
+}
+
 /**
  * Cuts a stream of bytes into lines. What comes out is the same however the bytes were chunked: bytes that are no UTF-8
  * become U+FFFD, and a line above `maxBytes` comes in pieces of at most so many bytes, cut between characters.
@@ -9,23 +16,26 @@ export class LineSplitter {
   constructor(
     private readonly maxBytes: number,
     private readonly emit: (line: string) => void,
+    private readonly filter: TextFilter | null = null,
   ) {}
 
   /** Takes the next bytes and emits the lines that they complete. */
   push(chunk: Uint8Array): void {
-    this.split(this.decoder.decode(chunk, { stream: true }));
+    const text = this.decoder.decode(chunk, { stream: true });
+    this.split(this.filter ? this.filter.push(text) : text);
   }
 
   /** Emits what is left: the last line needs no newline. */
   end(): void {
-    this.split(this.decoder.decode());
+    const text = this.decoder.decode();
+    this.split(this.filter ? this.filter.push(text) + this.filter.end() : text);
     if (this.rest !== "") this.emit(this.rest);
     this.rest = "";
   }
 
   /** True while a line has begun that no newline has ended. */
   get isMidLine(): boolean {
-    return this.rest !== "";
+    return this.rest !== "" || (this.filter?.isHolding ?? false);
   }
 
   private split(text: string): void {

@@ -19,6 +19,19 @@ CREATE TABLE "Environment" (
 );
 
 -- CreateTable
+CREATE TABLE "Secret" (
+    "environmentId" TEXT NOT NULL,
+    "name" TEXT NOT NULL,
+    "keyId" TEXT NOT NULL,
+    "sealed" TEXT NOT NULL,
+    "createdAt" DATETIME NOT NULL,
+    "updatedAt" DATETIME NOT NULL,
+
+    PRIMARY KEY ("environmentId", "name"),
+    CONSTRAINT "Secret_environmentId_fkey" FOREIGN KEY ("environmentId") REFERENCES "Environment" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
+-- CreateTable
 CREATE TABLE "Runner" (
     "id" TEXT NOT NULL PRIMARY KEY,
     "name" TEXT NOT NULL,
