@@ -101,6 +101,13 @@ export interface Page<T> {
   readonly nextCursor: string | null;
 }
 
+/** A secret without its value. */
+export interface Secret {
+  readonly name: string;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
 export interface Schedule {
   readonly id: string;
   readonly name: string | null;

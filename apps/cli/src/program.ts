@@ -10,6 +10,7 @@ import type { CommonFlags, Context } from "./context.js";
 import type { ExitCode } from "./exit-codes.js";
 import { type Act, collect, limit, project, staying, withParams } from "./flags.js";
 import { addScheduleCommands } from "./schedule-commands.js";
+import { addSecretCommands } from "./secret-commands.js";
 import { ownVersion } from "./version.js";
 import { addVersionCommands } from "./version-commands.js";
 
@@ -64,6 +65,7 @@ export function buildProgram(context: Context, done: (exitCode: ExitCode) => voi
   addScheduleCommands(program, context, act);
   addBatchCommands(program, context, act);
   addAuditCommands(program, context, act);
+  addSecretCommands(program, context, act);
   addStatusCommands(program, context, act);
   addHelp(program, context);
   return program;
