@@ -16,8 +16,8 @@ const node = `
     await new Promise((done) => setTimeout(done, 30));
     process.stdout.write(value.slice(9) + " here\\n");
     console.error(Buffer.from(value).toString("base64"), encodeURIComponent(value), JSON.stringify({ value }));
-    await artifacts.write("of-" + value.slice(-6) + ".txt", "plain");
-    await artifacts.write("all " + value.replaceAll("/", "_").length + ".txt", "plain");
+    await artifacts.write("of " + encodeURIComponent(value) + ".txt", "plain");
+    await artifacts.write("of " + Buffer.from(value).toString("base64url") + ".txt", "plain");
     return { value, deep: [{ ["k" + value]: "x" + value + "y" }], length: value.length };
   }`;
 const python = `
@@ -32,6 +32,12 @@ const failing = `export default ({ env }) => { throw new Error("cannot reach " +
 
 async function put(maia: Deployment, name: string, value: string, environment = "default"): Promise<number> {
   return (await maia.client.call("PUT", `/v1/environments/${environment}/secrets/${name}`, { value })).status;
+}
+
+async function outputOf({ client }: Deployment, runId: string, stepKey: string): Promise<unknown> {
+  const all = await client.artifacts(runId);
+  const { id } = all.find((one) => one.stepKey === stepKey && one.name === "output.json")!;
+  return (await client.get<{ data: unknown }>(`/v1/artifacts/${id}/content`)).data;
 }
 
 /** Every file below a folder that holds one of the texts. */
@@ -72,6 +78,10 @@ describe.each<Shape>(["local", "runner"])("secrets, %s", (shape) => {
     expect(of("python")[0]).toMatch(/^python \*\*\* eG\*\*\*\w{4}== \*\*\*$/);
     expect(of("shell")).toEqual(["shell ***", "other: none", "***"]);
     expect(of("without")).toEqual(["has of the workflow"]);
+    const kept = (await client.artifacts(run.id)).filter(({ system }) => !system).map(({ name }) => name);
+    expect(kept.sort()).toEqual(["of ***.txt", "of ***.txt.2"]);
+    expect(await outputOf(maia, run.id, "node")).toEqual({ value: "***", deep: [{ "k***": "x***y" }], length: 24 });
+    expect(await outputOf(maia, run.id, "shell")).toEqual({ value: "***" });
 
     await client.apply({ name: "loud", secrets: ["TOKEN"], steps: [{ key: "a", script: failing }] } as never);
     const failed = await client.finished((await client.submit("loud")).id);
@@ -102,7 +112,7 @@ describe.each<Shape>(["local", "runner"])("secrets, %s", (shape) => {
     expect(shown[0]!.body).toMatchObject({ items: [{ name: "TOKEN" }], nextCursor: null });
     expect(JSON.stringify([shown, run, failed, lines])).not.toContain("s3cr3t");
     expect(await filesWith(path.dirname(maia.dataDir), FORMS)).toEqual([]);
-    expect(FORMS.filter((form) => maia.logs.includes(form))).toEqual([]);
+    expect(FORMS.filter((form) => [...maia.processes.values()].some(({ log }) => log.includes(form)))).toEqual([]);
     expect((await stat(path.join(maia.dataDir, "secret-key"))).mode & 0o777).toBe(0o600);
   });
 

@@ -1,0 +1,47 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { Maia, maia } from "./run-maia.js";
+
+let folder: string;
+let server: Maia;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "maia-cli-secrets-"));
+  const data = join(folder, "data");
+  server = new Maia(["up", "--data", data, "--port", "0"]);
+  await server.printed(/ready at http:\S+/);
+  env = { MAIA_URL: /ready at (http:\S+)/.exec(server.stdout)![1]!, MAIA_DATA_DIR: data };
+});
+
+afterAll(async () => {
+  server.child.kill("SIGTERM");
+  await server.done;
+  await rm(folder, { recursive: true, force: true });
+});
+
+const secrets = (args: string[], stdin?: string) =>
+  maia(["secrets", ...args], { env, cwd: folder, ...(stdin === undefined ? {} : { stdin }) });
+
+describe("maia secrets", () => {
+  it("sets a secret from stdin, lists it by name, and deletes it", async () => {
+    expect((await secrets(["list"])).stderr).toContain("no secrets yet");
+    const set = await secrets(["set", "TOKEN", "--environment", "default"], "swordfish\n");
+    expect(set).toEqual({ code: 0, stdout: "TOKEN is set in default\n", stderr: "" });
+    const listed = await secrets(["list"]);
+    expect(listed.stdout).toMatch(/^TOKEN {2}\S+Z {2}\S+Z$/m);
+    expect(JSON.parse((await secrets(["list", "--json"])).stdout)).toMatchObject([{ name: "TOKEN" }]);
+    expect((await secrets(["delete", "TOKEN"])).stdout).toBe("TOKEN is deleted from default\n");
+    expect(await secrets(["delete", "TOKEN"])).toMatchObject({ code: 3 });
+  });
+
+  it("takes no value as an argument, and says what is wrong with one", async () => {
+    expect(await secrets(["set", "TOKEN", "swordfish"])).toMatchObject({ code: 2 });
+    expect(await secrets(["set", "TOKEN=swordfish"])).toMatchObject({ code: 2 });
+    const short = await secrets(["set", "TOKEN"], "abc\n");
+    expect(short).toMatchObject({ code: 6, stderr: expect.stringContaining("at least 4 characters") });
+    expect(await secrets(["set", "TOKEN", "--environment", "nowhere"], "swordfish")).toMatchObject({ code: 3 });
+  });
+});
