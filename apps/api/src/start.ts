@@ -9,6 +9,7 @@ import { type ApiConfig, requireSafeHost } from "./config.js";
 import type { ApiContext } from "./context.js";
 import { HttpServer } from "./http/server.js";
 import { Metrics } from "./metrics.js";
+import { resealSecrets } from "./reseal-secrets.js";
 import { EventHub } from "./sse/hub.js";
 import { OpenStreams } from "./sse/open-streams.js";
 
@@ -35,6 +36,8 @@ export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
   requireSafeHost(config);
   const { db, blobs, dataDir, logger, clock } = deps;
   await using stack = new Resources();
+  const secrets = new SecretBox(config.secretKeys, dataDir.secretKey);
+  await resealSecrets(db, secrets, logger);
   const { schemaValidateMs, schemaMaxBytes, schemaNodesMax } = config.constants;
   const schemas = openSchemaWorker({
     validateMs: schemaValidateMs,
@@ -50,7 +53,7 @@ export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
     config,
     db,
     blobs,
-    secrets: new SecretBox(config.secretKeys, dataDir.secretKey),
+    secrets,
     schemas,
     logger,
     clock,

@@ -1,6 +1,8 @@
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "@jest/globals";
+import { Client } from "./support/client.ts";
 import { Deployment, type Shape } from "./support/deployments.ts";
 
 const VALUE = "hunter2/päss word+s3cr3t";
@@ -137,5 +139,52 @@ describe.each<Shape>(["local", "runner"])("secrets, %s", (shape) => {
     );
     expect((await client.call("DELETE", "/v1/environments/default/secrets/TOKEN")).status).toBe(204);
     expect((await failureOf())?.message).toContain("is not set");
+  });
+
+  it("of another environment, or changed where it is stored, is refused (S17)", async () => {
+    await using maia = await Deployment.start(shape);
+    const { client } = maia;
+    await client.call("POST", "/v1/projects/default/environments", { name: "staging" });
+    expect([await put(maia, "TOKEN", VALUE), await put(maia, "TOKEN", "of staging", "staging")]).toEqual([201, 201]);
+    await client.apply({
+      name: "needs",
+      secrets: ["TOKEN"],
+      steps: [{ key: "a", runtime: "shell", script: ":" }],
+    } as never);
+    const run = async (environment: string) =>
+      (await client.finished((await client.submit("needs", { environment })).id)).failure;
+    expect([await run("default"), await run("staging")]).toEqual([null, null]);
+    using db = new DatabaseSync(path.join(maia.dataDir, "maia.db"), { timeout: 10_000 });
+    db.exec(`UPDATE "Secret" SET "sealed" = (SELECT max("sealed") FROM "Secret")`);
+    const failures = (await Promise.all([run("default"), run("staging")])).filter((failure) => failure !== null);
+    expect(failures).toEqual([
+      {
+        code: "STEP_SPAWN_FAILED",
+        stepKey: "a",
+        message: expect.stringMatching(
+          /^the secret TOKEN was changed where it is stored, or belongs to another environment/,
+        ),
+      },
+    ]);
+  });
+
+  it("is encrypted anew with a new key at the next start, and the old key can go (S17)", async () => {
+    const [old, next] = [7, 8].map((byte) => Buffer.alloc(32, byte).toString("base64"));
+    await using maia = await Deployment.start(shape, { MAIA_SECRET_KEY: old! });
+    const { client } = maia;
+    expect(await put(maia, "TOKEN", VALUE)).toBe(201);
+    await client.apply({
+      name: "needs",
+      secrets: ["TOKEN"],
+      steps: [{ key: "a", runtime: "shell", script: ":" }],
+    } as never);
+    for (const keys of [`${next},${old}`, next!]) {
+      await maia.part("up").stop();
+      maia.env.MAIA_SECRET_KEY = keys;
+      maia.spawn("up");
+      await Client.connect(maia.url, maia.dataDir);
+      expect((await client.finished((await client.submit("needs")).id)).failure).toBeNull();
+    }
+    expect(maia.part("up").log).not.toContain("encrypted with the key");
   });
 });

@@ -55,3 +55,30 @@ export async function putSecret(
 export async function deleteSecret(tx: Tx, environmentId: string, name: string): Promise<boolean> {
   return (await tx.sql.run(`DELETE FROM "Secret" WHERE "environmentId" = ? AND "name" = ?`, environmentId, name)) > 0;
 }
+
+/** Secrets that another key has encrypted, with the project that each belongs to. */
+export function secretsUnderOtherKeys(
+  sql: Sql,
+  keyId: string,
+): Promise<(SecretRow & { readonly projectId: string })[]> {
+  return sql.all(
+    `SELECT s.*, e."projectId" FROM "Secret" s JOIN "Environment" e ON e."id" = s."environmentId" WHERE s."keyId" <> ?`,
+    keyId,
+  );
+}
+
+/** Puts another encryption of the same value in place of one, unless the secret was set meanwhile. */
+export async function updateSealed(
+  tx: Tx,
+  row: Pick<SecretRow, "environmentId" | "name" | "sealed">,
+  next: Pick<SecretRow, "keyId" | "sealed">,
+): Promise<void> {
+  await tx.sql.run(
+    `UPDATE "Secret" SET "keyId" = ?, "sealed" = ? WHERE "environmentId" = ? AND "name" = ? AND "sealed" = ?`,
+    next.keyId,
+    next.sealed,
+    row.environmentId,
+    row.name,
+    row.sealed,
+  );
+}

@@ -58,6 +58,11 @@ export class SecretBox {
     }
   }
 
+  /** The key that encrypts from now on; null while there is none yet. */
+  async currentKeyId(): Promise<string | null> {
+    return (await this.#keys(false))[0]?.id ?? null;
+  }
+
   #keys(make: boolean): Promise<readonly SecretKey[]> {
     return this.configured ? Promise.resolve(this.configured) : keysInFile(this.file, make);
   }
