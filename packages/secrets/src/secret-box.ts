@@ -42,7 +42,9 @@ export class SecretBox {
 
   /** @throws {SecretError} where the key is another one, or the row is not what was stored for this place. */
   async open(place: SecretPlace, { keyId, sealed }: SealedSecret): Promise<string> {
-    const keys = await this.#keys(false);
+    const keys = await this.#keys(false).catch((cause: Error) => {
+      throw new SecretError(`the secret ${place.name} cannot be read: ${cause.message}`, { cause });
+    });
     const key = keys.find(({ id }) => id === keyId);
     if (!key) throw new SecretError(this.#wrongKey(place, keyId, keys));
     const bytes = Buffer.from(sealed, "base64");

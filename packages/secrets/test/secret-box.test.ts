@@ -69,7 +69,12 @@ describe("the key in the data directory", () => {
     expect(await readdir(folder)).toEqual(["secret-key"]);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
     expect(await new SecretBox(null, file).open(place, sealed[7]!)).toBe("swordfish");
-    await writeFile(file, `${one.toString("base64")}\n${await readFile(file, "utf8")}`);
+    const whole = await readFile(file, "utf8");
+    await writeFile(file, "no key");
+    await expect(boxes[0]!.open(place, sealed[0]!)).rejects.toThrow(
+      /^the secret TOKEN cannot be read: .*must hold keys/,
+    );
+    await writeFile(file, `${one.toString("base64")}\n${whole}`);
     expect(await new SecretBox(null, file).open(place, sealed[0]!)).toBe("swordfish");
   });
 
