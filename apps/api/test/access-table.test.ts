@@ -1,19 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { type ApiKey, createApiKey, revokeApiKey } from "@maia/db";
-import { DAY, MINUTE, sha256Hex } from "@maia/domain";
+import { DAY, MINUTE } from "@maia/domain";
 import { readConfig } from "../src/config.js";
 import { mount } from "../src/http/dispatch.js";
 import type { Method, Route } from "../src/http/route.js";
-import { clientKinds } from "../src/oauth/clients.js";
 import { isAllowed, permissions, type Role, roles } from "../src/permissions.js";
 import { routes } from "../src/routes/index.js";
 import { ask, forNothing, nothingIn } from "./access/ask.js";
 import { type Asked, howToAsk } from "./access/how-to-ask.js";
 import { Scene } from "./access/scene.js";
+import { aRunner } from "./rows.js";
 import { openTestApi, type TestApi } from "./support.js";
 
 const RUNNER_SECRET = "what only the runner knows";
-const runner = { type: "runner", id: "rnr_1", name: "north", role: null, projects: [], until: null } as const;
 
 let api: TestApi;
 let scene: Scene;
@@ -22,9 +21,8 @@ let askers: { name: string; key: string | null; who: Role | "runner" | null; sta
 let stranger: string;
 
 beforeAll(async () => {
-  const clients = { ...clientKinds, rnr: async () => ({ caller: runner, secretHash: sha256Hex(RUNNER_SECRET) }) };
   const { constants } = readConfig({ MAIA_TOKEN_TTL_MS: String(DAY) });
-  api = await openTestApi({ constants }, clients);
+  api = await openTestApi({ constants });
   scene = await Scene.open(api);
   const { id: elsewhere } = (await api.post("/v1/projects", { name: "elsewhere" })).json;
   stranger = await api.keyOf("admin", [elsewhere]);
@@ -38,7 +36,7 @@ beforeAll(async () => {
     { name: "a revoked key", key: revoked, who: null, status: 401 },
     { name: "a key that has run out", key: expired, who: null, status: 401 },
     { name: "the token of a revoked key", key: lost, who: null, status: 401 },
-    { name: "a runner's token", key: await tokenOf("rnr_1", RUNNER_SECRET), who: "runner" },
+    { name: "a runner's token", key: await tokenOf(await aRunner(api, RUNNER_SECRET), RUNNER_SECRET), who: "runner" },
     ...(await Promise.all(roles.map(async (role) => ({ name: role, key: await api.keyOf(role), who: role })))),
     { name: "an operator's token", key: await tokenFor(await api.keyOf("operator")), who: "operator" },
     { name: "an admin's token", key: await tokenFor(await api.keyOf("admin")), who: "admin" },

@@ -3,20 +3,15 @@ import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { auditAfter } from "@maia/db";
 import { MINUTE, sha256Hex } from "@maia/domain";
 import { decodeProtectedHeader, SignJWT } from "jose";
-import { clientKinds } from "../src/oauth/clients.js";
 import { SigningKeys } from "../src/oauth/signing-keys.js";
+import { aRunner } from "./rows.js";
 import { type Answer, openTestApi, type TestApi } from "./support.js";
 
 let api: TestApi;
 let client: { id: string; secret: string };
 
-/** A runner as a client: its secret can be changed. */
-let runnerSecret = "the first secret of a runner";
-const runner = { type: "runner", id: "rnr_1", name: "north", role: null, projects: [], until: null } as const;
-const clients = { ...clientKinds, rnr: async () => ({ caller: runner, secretHash: sha256Hex(runnerSecret) }) };
-
 beforeEach(async () => {
-  api = await openTestApi({}, clients);
+  api = await openTestApi();
   client = clientOf(await api.keyOf("operator"));
 });
 
@@ -160,13 +155,19 @@ describe("a token", () => {
   });
 
   it("of a runner opens no route of users (B103), and ends when its secret is another one", async () => {
-    const key = await tokenOf({ id: "rnr_1", secret: runnerSecret });
+    const id = await aRunner(api, "the first");
+    const key = await tokenOf({ id, secret: "the first" });
     expect((await me(key)).json).toMatchObject({
       status: 403,
       detail: "A runner's token is for the runner's own routes only",
     });
-    runnerSecret = "the second secret of a runner";
-    expect((await me(key)).status).toBe(401);
+    const refresh = (secretHash: string | null) =>
+      api.db.write(({ models }) => models.runner.update({ where: { id }, data: { secretHash } }));
+    await refresh(sha256Hex("the second"));
+    expect([(await me(key)).status, (await inBody({ id, secret: "the first" })).status]).toEqual([401, 401]);
+    const second = await tokenOf({ id, secret: "the second" });
+    await refresh(null);
+    expect([(await me(second)).status, (await inBody({ id, secret: "" })).status]).toEqual([401, 401]);
   });
 
   it("is in the audit log, with who has it, and notes the use of its key", async () => {

@@ -7,7 +7,6 @@ import { createLogger, type Logger } from "@maia/service";
 import { BlobStore, type DataDir, openDataDir } from "@maia/storage";
 import { ensureAdminKey } from "../src/admin-key.js";
 import { type ApiConfig, readConfig } from "../src/config.js";
-import type { ClientKinds } from "../src/oauth/clients.js";
 import { start } from "../src/start.js";
 
 /** What the API has logged, for tests that look at it. */
@@ -56,7 +55,7 @@ export interface Answer {
 }
 
 /** An API on a free port over a new database in a temporary folder. */
-export async function openTestApi(change: Partial<ApiConfig> = {}, clients?: ClientKinds): Promise<TestApi> {
+export async function openTestApi(change: Partial<ApiConfig> = {}): Promise<TestApi> {
   const root = await mkdtemp(join(tmpdir(), "maia-api-"));
   const dataDir = await openDataDir(root);
   const time = { now: new Date("2026-11-20T12:00:00.000Z") };
@@ -72,7 +71,7 @@ export async function openTestApi(change: Partial<ApiConfig> = {}, clients?: Cli
     await rm(root, { recursive: true, force: true });
   };
   const deps = { db, blobs, dataDir, logger: listeningLogger(logged), clock };
-  const api = await start(config, clients ? { ...deps, clients } : deps).catch(async (error) => {
+  const api = await start(config, deps).catch(async (error) => {
     await close();
     throw error;
   });
