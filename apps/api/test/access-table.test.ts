@@ -97,6 +97,22 @@ describe("the table of who may ask what (G31, B111)", () => {
       expect(() => mount({} as never, [{ ...route!, permission }])).toThrow("names no permission");
   });
 
+  it("asks of each route the role that the contract gives it to", () => {
+    const wanted = ({ method, path }: Route) => {
+      const [, area = ""] = /^\/v1\/([\w-]+)/.exec(path) ?? [];
+      if (["/healthz", "/readyz", "/oauth/token"].includes(path)) return "anyone";
+      if (area === "gateway") return "runner";
+      if (["api-keys", "audit-events"].includes(area) || path.includes("/secrets") || path.includes("/credentials"))
+        return "admin";
+      if (method === "get") return "viewer";
+      if (["jobs", "batches", "runs", "blobs"].includes(area) || path.endsWith("/trigger")) return "operator";
+      const isEditors = ["workflows", "schedules"].includes(area) || path.includes("/environments");
+      return isEditors ? "editor" : "admin";
+    };
+    const asked = routes.map((route) => [route.operationId, permissions[route.permission]]);
+    expect(asked).toEqual(routes.map((route) => [route.operationId, wanted(route)]));
+  });
+
   it.each(declared)("%s lets in whom it should, and whom it refuses changes nothing", async (_name, route) => {
     const how = howToAsk[route.operationId]!;
     laterOn();
