@@ -49,7 +49,7 @@ export async function takeBlob(call: BlobCall): Promise<Reply> {
   const { sizeBytes } = await blobs.put(steadily(req, config.uploadIdleMs), { expectSha256: sha256, maxBytes });
   const { projectId } = attempt.ref;
   const wasKnown = await isBlobKnown(db.sql, [projectId], sha256);
-  const mime = await sniffMime(blobs.path(sha256), { declared: "application/octet-stream" });
+  const mime = await sniffMime(blobs.path(sha256), {});
   await db.write(async (tx) => {
     await admitAttempt(tx.sql, claim); // it may have ended while the bytes came
     await keepBlob(tx, { sha256, sizeBytes, mime }, projectId, now);
