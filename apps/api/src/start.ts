@@ -9,6 +9,7 @@ import { AuditHeadLog } from "./audit-head.js";
 import { BAD_CREDENTIALS_PER_MINUTE } from "./auth.js";
 import { type ApiConfig, requireSafeHost } from "./config.js";
 import type { ApiContext } from "./context.js";
+import { Gateway } from "./gateway/gateway.js";
 import { HttpServer } from "./http/server.js";
 import { Metrics } from "./metrics.js";
 import { TokenLimits } from "./oauth/exchange.js";
@@ -59,6 +60,7 @@ export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
     nodesMax: schemaNodesMax,
   });
   stack.use(schemas);
+  const gateway = stack.use(new Gateway({ db, blobs, secrets, constants: config.constants, logger, clock }));
   const hub = stack.use(new EventHub(db, logger));
   const streams = stack.use(new OpenStreams({ heartbeatMs: config.sseHeartbeatMs, stuckMs: config.sseStuckMs }));
   const metrics = new Metrics({ db, streams: () => streams.size });
@@ -75,6 +77,7 @@ export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
     schemas,
     logger,
     clock,
+    gateway,
     hub,
     streams,
     metrics,
@@ -84,6 +87,7 @@ export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
   const server = stack.use(await HttpServer.listen(settings, createApp(context)));
   stack.defer(() => {
     stop.abort();
+    gateway.switchboard.close();
     streams.endAll();
   });
   const open = stack.move();

@@ -49,15 +49,6 @@ export async function aWorkflow(api: TestApi, slug = "hello", project = "default
 
 type Workflow = Awaited<ReturnType<typeof aWorkflow>>;
 
-/** A runner with credentials, written as a row. */
-export async function aRunner({ db, now }: TestApi, secret: string): Promise<string> {
-  const id = newId("runner", now);
-  const what = { id, name: id, type: "maia", platform: "self_managed", track: "stable" };
-  const times = { createdAt: now, updatedAt: now };
-  await db.write(({ models }) => models.runner.create({ data: { ...what, secretHash: sha256Hex(secret), ...times } }));
-  return id;
-}
-
 /** A queued job, written as a row. */
 export async function aJob(
   api: TestApi,
@@ -89,8 +80,8 @@ export async function insertJob(
   { id, workflow, environmentId, now, status, labels, inputJson }: JobValues,
 ) {
   await sql.run(
-    `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "status", "inputJson", "labels", "trigger", "createdAt")
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'manual', ?)`,
+    `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "runnerId", "status", "inputJson", "labels", "trigger", "createdAt")
+     VALUES (?, ?, ?, ?, ?, (SELECT "id" FROM "Runner" WHERE "name" = 'hosted'), ?, ?, ?, 'manual', ?)`,
     id,
     workflow.projectId,
     workflow.id,
@@ -116,6 +107,7 @@ export async function aRun(
     projectId: job.projectId,
     workflowId: workflow.id,
     versionId: workflow.versionId,
+    runnerId: "hosted",
     epoch: 1,
     ownerId: "eng_test",
     status: "RUNNING",

@@ -7,6 +7,7 @@ export interface Asked {
   readonly json?: unknown;
   readonly form?: Record<string, string>;
   readonly text?: string;
+  readonly headers?: Record<string, string>;
 }
 
 /** How a route is asked for something that is there, what it answers then, and what it leaves behind. */
@@ -25,6 +26,7 @@ export interface HowToAsk {
 const json = (path: string, value: unknown): Asked => ({ path, json: value });
 const at = (path: string) => () => ({ path });
 const steps = [{ key: "a", script: "x" }];
+const hello = { protocol: "1.0", version: "0.1.0", slots: 4, isolation: "sandbox" };
 const rename = { description: "Another one." };
 
 type Ask = HowToAsk["ask"][number];
@@ -86,6 +88,57 @@ export const howToAsk: Readonly<Record<string, HowToAsk>> = {
     ],
     status: 200,
     audit: "token.issue",
+  },
+
+  sayHello: {
+    ask: [(scene) => json("/v1/gateway/instances", { ...hello, ledgerId: `lgr_${scene.name()}` })],
+    status: 200,
+    audit: null,
+  },
+  pollGateway: {
+    ask: [
+      async (scene) => {
+        const { path, headers } = await scene.instance();
+        return { path: `${path}/poll`, headers, json: { free: 1, running: [] } };
+      },
+    ],
+    status: 200,
+    audit: null,
+  },
+  sayGoodbye: { ask: [(scene) => scene.instance()], status: 204, audit: null },
+  sendFrames: {
+    ask: [
+      async (scene) => {
+        const { path, headers, frames } = await scene.attempt();
+        return {
+          path: `${path}/frames`,
+          headers: { ...headers, "Content-Type": "application/x-ndjson" },
+          text: frames,
+        };
+      },
+    ],
+    status: 200,
+    audit: null,
+  },
+  getTaskContent: {
+    ask: [
+      async (scene) => {
+        const { path, headers, script } = await scene.attempt();
+        return { path: `${path}/blobs/${script}`, headers };
+      },
+    ],
+    status: 200,
+  },
+  putArtifactContent: {
+    ask: [
+      async (scene) => {
+        const { path, headers } = await scene.attempt();
+        const text = `artifact ${scene.name()}`;
+        return { path: `${path}/blobs/${sha256Hex(text)}`, headers, text };
+      },
+    ],
+    status: 201,
+    audit: null,
   },
 
   listJobs: {
