@@ -22,6 +22,9 @@ const fixed = {
   runnerHeartbeatMs: 5_000,
   runnerUnknownMs: 30_000,
   runnerReconnectWindowMs: 60_000,
+  /** Above this use of its processors or its memory a runner that dials out takes no new task. In percent; 100: no mark. */
+  runnerCpuMark: 80,
+  runnerMemoryMark: 90,
   pauseAutoResumeMs: 43_200_000,
   resumeQueueTimeoutMs: 900_000,
   maxAttemptsLost: 3,
