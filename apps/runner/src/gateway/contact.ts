@@ -28,6 +28,8 @@ export interface ContactDeps {
 const RETRY_MS = { first: 250, most: 10_000 } as const;
 /** How many attempts one poll may name. Those of this process come last, and so are named first. */
 const MAX_NAMED = 4_096;
+/** How long news waits for more of it. In milliseconds. */
+const NEWS_MS = 20;
 /** Wait before the next poll where one brought nothing that could be taken. In milliseconds. */
 const DECLINED_MS = 500;
 
@@ -37,15 +39,26 @@ export class Contact {
   /** Ends the poll that is parked, because there is news for the gateway. */
   #poll = new AbortController();
   #hasNews = false;
+  #soon: NodeJS.Timeout | null = null;
+  /** The room that the last poll named. */
+  #toldFree = 0;
   #wasReached = false;
   #isCut = false;
 
   constructor(private readonly deps: ContactDeps) {}
 
-  /** Has the gateway told soon what has changed. */
+  /** Has the gateway told what has changed, with all that changes at the same time. */
   news(): void {
-    this.#hasNews = true;
-    this.#poll.abort();
+    this.#soon ??= setTimeout(() => {
+      this.#soon = null;
+      this.#hasNews = true;
+      this.#poll.abort();
+    }, NEWS_MS);
+  }
+
+  /** Says that there may be room again, which is news to a gateway that has heard that there is none. */
+  room(): void {
+    if (this.#toldFree === 0) this.news();
   }
 
   /** Runs until the signal is aborted. */
@@ -86,6 +99,7 @@ export class Contact {
     this.#poll = new AbortController();
     this.#hasNews = false;
     const poll = this.#describe();
+    this.#toldFree = poll.free;
     const answer = await client.poll(poll, AbortSignal.any([signal, this.#poll.signal]));
     const { tasks, commands } = this.deps;
     tasks.asked(poll.running);

@@ -64,12 +64,13 @@ export async function openGatewayCarrier(config: GatewayCarrierConfig, deps: Gat
 
   const reports = new Reports({
     ...{ client, attempts, logger, onSuperseded, unconfirmed },
+    onRoom: () => contact.room(),
     blobs: deps.blobs,
     signal: reporting.signal,
     contact: firstContact.promise,
   });
   const tasks = new Tasks({
-    ...{ client, attempts, logger, onSuperseded, unconfirmed, reports, slots, onNews },
+    ...{ client, attempts, logger, onSuperseded, unconfirmed, reports, slots },
     blobs: deps.blobs,
     blobMaxBytes: config.blobMaxBytes,
     limit: pLimit(FETCHES),

@@ -14,6 +14,8 @@ export interface ReportDeps {
   readonly logger: Logger;
   /** Told that another process speaks for this instance. */
   readonly onSuperseded: () => void;
+  /** Told that an attempt may have made room. */
+  readonly onRoom: () => void;
   readonly signal: AbortSignal;
 }
 
@@ -65,7 +67,8 @@ export class Report {
     if (this.#isConfirmed) return;
     let nextSeq = fromSeq;
     for await (const lines of await this.#lines(fromSeq)) {
-      const { numbered, artifacts } = readLines(lines);
+      const { numbered, artifacts, hasExit } = readLines(lines);
+      if (hasExit) this.deps.onRoom();
       for (const artifact of artifacts) await this.#upload(artifact);
       await this.#post(lines);
       nextSeq += numbered;

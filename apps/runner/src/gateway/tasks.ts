@@ -14,8 +14,6 @@ export interface TasksDeps extends ContentDeps {
   readonly logger: Logger;
   /** False: nothing new is started, whatever comes. */
   readonly isOpen: () => boolean;
-  /** Told that the next poll has news. */
-  readonly onNews: () => void;
   readonly onSuperseded: () => void;
 }
 
@@ -91,26 +89,27 @@ export class Tasks {
       .catch((error: unknown) => this.#onFailure(held, error))
       .finally(() => {
         this.#coming.delete(attemptId);
-        this.deps.onNews();
       });
     return true;
   }
 
   async #start(value: unknown, held: HeldAttempt, coming: Coming): Promise<void> {
-    const { attempts, reports, unconfirmed, isOpen } = this.deps;
-    const isNew = !attempts.knows(held.attemptId);
-    if (isNew) {
-      const task = parseTask(value);
-      await fetchContent(this.deps, task, coming.stop.signal);
-      if (coming.stop.signal.aborted && !attempts.knows(held.attemptId)) return;
-      if (!isOpen() || isForgotten(task, coming)) return;
-      await unconfirmed.add(held);
-      await attempts.accept(task);
-    } else {
-      await unconfirmed.add(held);
-    }
-    reports.begin(held, isNew);
-    this.#got.add(held.attemptId);
+    const { attempts, reports, unconfirmed } = this.deps;
+    const { attemptId } = held;
+    const isNew = !attempts.knows(attemptId);
+    const task = isNew ? await this.#prepare(value, coming) : null;
+    if (!task && !attempts.knows(attemptId)) return;
+    await unconfirmed.add(held);
+    if (task && !attempts.knows(attemptId)) await attempts.accept(task); // else a cancel was faster
+    reports.begin(held, task !== null);
+    this.#got.add(attemptId);
+  }
+
+  /** Checks a task and fetches what it needs. Null: it is not to be started any more. */
+  async #prepare(value: unknown, coming: Coming): Promise<Task | null> {
+    const task = parseTask(value);
+    await fetchContent(this.deps, task, coming.stop.signal);
+    return coming.stop.signal.aborted || !this.deps.isOpen() || isForgotten(task, coming) ? null : task;
   }
 
   /** Nothing was started. What will never start is reported as such, what may start later comes again. */

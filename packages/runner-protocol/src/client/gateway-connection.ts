@@ -78,7 +78,7 @@ export class GatewayConnection {
 
   #send(path: string, { method, headers = {}, body, signal }: GatewayCall): Request {
     const { http, https, authorities } = this.reach;
-    return got.stream(this.#base + path, {
+    const request = got.stream(this.#base + path, {
       method,
       headers: { "user-agent": "maia-runner", [PROTOCOL_HEADER]: PROTOCOL_VERSION, ...headers },
       ...(body === undefined ? {} : { body }),
@@ -90,6 +90,8 @@ export class GatewayConnection {
       followRedirect: false, // a redirect would carry the credentials to wherever it points
       decompress: false,
     }) as Request;
+    if (method === "DELETE") request.end(); // got waits for a body that is never written
+    return request;
   }
 
   /** Gives a request up that has made no progress for so long, wherever it hangs: at a name, a proxy, or in the middle. */
