@@ -22,6 +22,7 @@ const dial = async (env: Env = {}, url = gateway.url) => {
   return dialer;
 };
 const isEnded = (attemptId: string) => () => gateway.exitOf(attemptId) !== null;
+const text = (bytes: Uint8Array = Buffer.alloc(0)) => Buffer.from(bytes).toString("base64");
 const left = (folder: "spool" | "unconfirmed") => readdirSync(join(dialer.dir, folder));
 
 describe("a runner that dials out", () => {
@@ -125,18 +126,33 @@ describe("a runner that dials out", () => {
     });
   });
 
-  it("brings an artifact's bytes before the frame that names them", async () => {
+  it.each([
+    ["small", 8],
+    ["large", 300_000],
+  ])("brings a %s artifact's bytes before the frame that names them", async (_size, size) => {
     await dial();
-    const content = Buffer.from("# Report");
+    const content = Buffer.alloc(size, "#");
     const hash = sha256(content);
     await dialer.putBlob(content);
     const task = gateway.offer(aTask());
-    dialer.executor.play(task.attemptId).artifact("report.md", hash).exit();
+    dialer.executor.play(task.attemptId).artifact("report.md", hash, size).exit();
     await until("the end is confirmed", isEnded(task.attemptId));
     expect(gateway.framesOf(task.attemptId)).toContainEqual(
       expect.objectContaining({ name: "report.md", sha256: hash }),
     );
     expect(gateway.blobs.get(hash)).toEqual(content);
+  });
+
+  it("uses content that came along with the task, and fetches what came with other bytes", async () => {
+    await dial();
+    const { task, bytes } = aTask();
+    const [script, input] = [task.script.sha256, task.input.sha256];
+    const inline = { [script]: Buffer.from("other").toString("base64"), [input]: text(bytes.get(input)) };
+    gateway.offer({ task: { ...task, inline } as typeof task, bytes });
+    dialer.executor.play(task.attemptId).exit();
+    await until("the end is confirmed", isEnded(task.attemptId));
+    expect([gateway.fetched.get(script), gateway.fetched.get(input)]).toEqual([1, undefined]);
+    expect(gateway.exitOf(task.attemptId)).toMatchObject({ reason: "exited" });
   });
 
   it("loses an attempt whose artifact's bytes are gone, rather than to call it a success", async () => {
@@ -147,7 +163,7 @@ describe("a runner that dials out", () => {
     expect(gateway.exitOf(task.attemptId)).toMatchObject({
       lastSeq: 1,
       reason: "lost",
-      error: { code: "RUNNER_LOST", message: expect.stringContaining("report.md") },
+      error: { code: "RUNNER_LOST", message: expect.stringContaining("are gone") },
     });
   });
 

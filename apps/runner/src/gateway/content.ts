@@ -1,4 +1,4 @@
-import type { Task } from "@maia/runner-protocol";
+import type { Inline, Task } from "@maia/runner-protocol";
 import { type GatewayClient, GatewayError, type HeldAttempt } from "@maia/runner-protocol/client";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
@@ -25,12 +25,12 @@ const TRIES = 4;
 const RETRY_MS = { first: 200, most: 10_000 } as const;
 
 /**
- * Fetches the content of a task that is not here yet. What is stored has the hash that the task names.
+ * Fetches the content of a task that neither is here yet nor came along with it. What is stored has the hash that the task names.
  * @throws {ContentError}; {GatewayError} ATTEMPT_ENDED, SUPERSEDED. Returns early when the signal is aborted.
  */
-export async function fetchContent(deps: ContentDeps, task: Task, signal: AbortSignal): Promise<void> {
+export async function fetchContent(deps: ContentDeps, task: Task, has: Inline, signal: AbortSignal): Promise<void> {
   const sizes = new Map(task.files.map(({ sha256, sizeBytes }) => [sha256, sizeBytes]));
-  const wanted = [...new Set(contentOf(task))];
+  const wanted = [...new Set(contentOf(task))].filter((sha256) => !has.has(sha256));
   const all = wanted.map((sha256) =>
     deps.limit(() => fetchBlob(deps, task, sha256, sizes.get(sha256) ?? deps.blobMaxBytes, signal)),
   );

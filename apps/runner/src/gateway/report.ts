@@ -1,4 +1,4 @@
-import { type ArtifactFrame, ExecutorError, encodeFrame } from "@maia/runner-protocol";
+import { ExecutorError, encodeFrame } from "@maia/runner-protocol";
 import { type GatewayClient, GatewayError, type HeldAttempt } from "@maia/runner-protocol/client";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
@@ -6,6 +6,7 @@ import { lostExit } from "../attempts/attempt.js";
 import type { Attempts } from "../attempts/attempts.js";
 import { Backoff, pause } from "./backoff.js";
 import { readLines } from "./lines.js";
+import { BytesGoneError, Uploads } from "./uploads.js";
 
 export interface ReportDeps {
   readonly client: GatewayClient;
@@ -29,9 +30,11 @@ const HEARTBEAT = Buffer.from(encodeFrame({ type: "heartbeat" }));
  * confirmed the end. What it has confirmed decides where to go on; so nothing about the sending needs to be remembered.
  */
 export class Report {
+  readonly #uploads: Uploads;
   readonly #backoff = new Backoff(RETRY_MS.first, RETRY_MS.most);
   #isConfirmed = false;
   #refusals = 0;
+  #misses = 0;
   /** Why the frames cannot be delivered, where they cannot. */
   #problem: string | null = null;
 
@@ -40,13 +43,16 @@ export class Report {
     private readonly attempt: HeldAttempt,
     /** The frame to send next; null: the gateway may have some already, and is asked. */
     private nextSeq: number | null,
-  ) {}
+  ) {
+    this.#uploads = new Uploads(deps, attempt);
+  }
 
   /** Returns when the end is confirmed (true), or the signal is aborted. */
   async run(): Promise<boolean> {
     const { signal } = this.deps;
     while (!this.#isConfirmed && !signal.aborted) {
       try {
+        await this.#uploads.bringMissing();
         await this.#send(this.nextSeq ?? (await this.#ask()));
       } catch (error) {
         await this.#recover(error);
@@ -69,7 +75,7 @@ export class Report {
     for await (const lines of await this.#lines(fromSeq)) {
       const { numbered, artifacts, hasExit } = readLines(lines);
       if (hasExit) this.deps.onRoom();
-      for (const artifact of artifacts) await this.#upload(artifact);
+      if (this.#problem === null) await this.#uploads.bringSmall(artifacts);
       await this.#post(lines);
       nextSeq += numbered;
       if (this.#isConfirmed || this.nextSeq !== nextSeq) return;
@@ -82,7 +88,7 @@ export class Report {
     if (this.nextSeq === null || ackedSeq >= this.nextSeq) this.#backoff.reset();
     this.nextSeq = ackedSeq + 1;
     this.#isConfirmed = ended;
-    this.#refusals = 0;
+    [this.#refusals, this.#misses] = [0, 0];
   }
 
   async #lines(fromSeq: number): Promise<AsyncIterable<Uint8Array>> {
@@ -99,15 +105,6 @@ export class Report {
     }
   }
 
-  /** Brings an artifact's bytes where they are not there yet, before the frame that names them. */
-  async #upload({ name, sha256 }: Pick<ArtifactFrame, "name" | "sha256">): Promise<void> {
-    const { client, blobs, signal } = this.deps;
-    if (await client.hasBlob(this.attempt, sha256, signal)) return;
-    if (await blobs.touch(sha256)) return client.putBlob(this.attempt, sha256, { path: blobs.path(sha256) }, signal);
-    await this.#giveUp(`the runner does not have the bytes of the artifact ${JSON.stringify(name)} any more`);
-    throw new GatewayError("BLOB_MISSING", "nothing to upload");
-  }
-
   async #recover(error: unknown): Promise<void> {
     const { signal, logger, onSuperseded } = this.deps;
     const { attemptId } = this.attempt;
@@ -116,42 +113,46 @@ export class Report {
       this.#isConfirmed = true; // a crash came between the token and the ledger: it never started, and is not owed
       return;
     }
+    if (error instanceof BytesGoneError) return this.#giveUp(error.message);
     if (!(error instanceof GatewayError)) {
       logger.error("the frames of an attempt could not be read", { attemptId, error });
       return;
     }
     switch (error.code) {
       case "ATTEMPT_ENDED":
-      case "NOT_FOUND":
-        logger.warn("the gateway does not want an attempt any more", { attemptId, code: error.code });
-        this.#isConfirmed = true;
-        return;
+        return this.#drop(error);
+      case "NOT_FOUND": // perhaps only until the next hello
+        return ++this.#misses < REFUSALS ? undefined : this.#drop(error);
       case "SUPERSEDED":
         return onSuperseded();
       case "BLOB_MISSING":
-        return this.#uploadMissing(error);
+        return this.#uploads.note(error.missing);
       case "REFUSED":
         logger.error("the gateway refuses the frames of an attempt", { attemptId, error: error.message });
-        if (++this.#refusals >= REFUSALS) await this.#giveUp(`the gateway refuses its frames: ${error.message}`);
-        return;
+        return this.#refused(error.message);
       default:
         logger.debug("the frames of an attempt have to wait", { attemptId, error: error.message });
         if (error.retryAfterMs !== null) await pause(error.retryAfterMs, signal);
     }
   }
 
-  async #uploadMissing({ missing }: GatewayError): Promise<void> {
-    try {
-      for (const sha256 of missing) await this.#upload({ name: sha256, sha256 });
-    } catch (error) {
-      this.deps.logger.warn("an artifact has to wait", { attemptId: this.attempt.attemptId, error });
-    }
+  #drop({ code }: GatewayError): void {
+    this.deps.logger.warn("the gateway does not want an attempt any more", { attemptId: this.attempt.attemptId, code });
+    this.#isConfirmed = true;
+  }
+
+  /** Frames that stay unacceptable are given up, and so is an attempt of which not even the end is accepted. */
+  async #refused(message: string): Promise<void> {
+    if (++this.#refusals % REFUSALS !== 0) return;
+    if (this.#problem === null) return this.#giveUp(`the gateway refuses its frames: ${message}`);
+    this.#isConfirmed = true;
   }
 
   /** What cannot be delivered must not look like a success, nor be tried for ever: the attempt is lost. */
   async #giveUp(problem: string): Promise<void> {
     if (this.#problem !== null) return;
     this.#problem = problem;
+    this.#uploads.note([]);
     const { attempts, logger } = this.deps;
     logger.error("an attempt is given up", { attemptId: this.attempt.attemptId, problem });
     await attempts.cancel(this.attempt.attemptId, "kill");

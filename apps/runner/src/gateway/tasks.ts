@@ -1,4 +1,5 @@
-import { ExecutorError, type ExecutorErrorCode, type ExitFrame, parseTask, type Task } from "@maia/runner-protocol";
+import { hash } from "node:crypto";
+import { ExecutorError, type ExecutorErrorCode, type ExitFrame, type Inline, parseInline, parseTask, type Task } from "@maia/runner-protocol";
 import { GatewayError, type HeldAttempt } from "@maia/runner-protocol/client";
 import type { Logger } from "@maia/service";
 import type { Attempts } from "../attempts/attempts.js";
@@ -96,20 +97,21 @@ export class Tasks {
   async #start(value: unknown, held: HeldAttempt, coming: Coming): Promise<void> {
     const { attempts, reports, unconfirmed } = this.deps;
     const { attemptId } = held;
-    const isNew = !attempts.knows(attemptId);
-    const task = isNew ? await this.#prepare(value, coming) : null;
-    if (!task && !attempts.knows(attemptId)) return;
+    const ready = attempts.knows(attemptId) ? null : await this.#prepare(value, coming);
+    if (!ready && !attempts.knows(attemptId)) return;
     await unconfirmed.add(held);
-    if (task && !attempts.knows(attemptId)) await attempts.accept(task); // else a cancel was faster
-    reports.begin(held, task !== null);
+    if (ready && !attempts.knows(attemptId)) await attempts.accept(ready.task, ready); // else a cancel was faster
+    reports.begin(held, ready !== null);
     this.#got.add(attemptId);
   }
 
   /** Checks a task and fetches what it needs. Null: it is not to be started any more. */
-  async #prepare(value: unknown, coming: Coming): Promise<Task | null> {
+  async #prepare(value: unknown, coming: Coming): Promise<{ readonly task: Task; readonly inline: Inline } | null> {
     const task = parseTask(value);
-    await fetchContent(this.deps, task, coming.stop.signal);
-    return coming.stop.signal.aborted || !this.deps.isOpen() || isForgotten(task, coming) ? null : task;
+    const inline = checkedInline(value);
+    await fetchContent(this.deps, task, inline, coming.stop.signal);
+    const isOff = coming.stop.signal.aborted || !this.deps.isOpen() || isForgotten(task, coming);
+    return isOff ? null : { task, inline };
   }
 
   /** Nothing was started. What will never start is reported as such, what may start later comes again. */
@@ -151,6 +153,11 @@ function spawnFailed({ message }: Error): ExitFrame {
 /** True where the gateway was away for the attempt's window: it may count as lost, so it must not start any more. */
 function isForgotten({ reconnectWindowMs }: Task, { askedAt }: Coming): boolean {
   return performance.now() - askedAt >= reconnectWindowMs;
+}
+
+/** The content that came along with a task, where it is what it says to be; the rest is fetched. */
+function checkedInline(value: unknown): Inline {
+  return new Map([...parseInline(value)].filter(([sha256, bytes]) => hash("sha256", bytes) === sha256));
 }
 
 function heldBy(value: unknown): HeldAttempt | null {

@@ -170,7 +170,7 @@ export class TestGateway implements AsyncDisposable {
     const [, what = "", id = "", rest = "", hash = ""] =
       /^\/v1\/gateway\/(instances|attempts)\/([^/]+)\/?([^/]*)\/?([^/]*)$/.exec(path) ?? [];
     if (what === "instances" && method === "DELETE") return this.#goodbye(id);
-    if (what === "instances") return this.#poll(JSON.parse(body.toString()));
+    if (what === "instances") return this.#poll(JSON.parse(body.toString()), Number(req.headers["maia-generation"]));
     const known = this.#known.get(id);
     if (!known || req.headers["maia-attempt-token"] !== known.task.token) return problem(404, "NOT_FOUND");
     if (known.isEnded) return problem(409, "ATTEMPT_ENDED");
@@ -197,13 +197,14 @@ export class TestGateway implements AsyncDisposable {
     return [204];
   }
 
-  async #poll(poll: Poll): Promise<Answer> {
+  async #poll(poll: Poll, generation: number): Promise<Answer> {
     this.polls.push(poll);
     for (const id of poll.gotCommands) this.#commands.delete(id);
     this.results.push(...(poll.results ?? []));
     const late = performance.now() + HEARTBEAT_MS;
     for (;;) {
       const rung = this.#ring.promise;
+      if (generation < this.generation) return problem(409, "SUPERSEDED");
       const tasks = this.#tasksFor(poll);
       const commands = [...this.#commands.values()];
       const leftMs = late - performance.now();

@@ -95,21 +95,6 @@ export class GatewayClient {
     return parseFramesAnswer(await this.#call(paths.gatewayFrames(attempt.attemptId), call));
   }
 
-  async hasBlob(attempt: HeldAttempt, sha256: string, signal?: AbortSignal): Promise<boolean> {
-    try {
-      await this.#call(paths.gatewayBlob(attempt.attemptId, sha256), {
-        method: "HEAD",
-        headers: tokenOf(attempt),
-        signal,
-      });
-      return true;
-    } catch (error) {
-      // an answer to HEAD has no body to say what it means, so whatever is wrong shows at the next request
-      if (error instanceof GatewayError && (error.code === "NOT_FOUND" || error.code === "UNREACHABLE")) return false;
-      throw error;
-    }
-  }
-
   async putBlob(attempt: HeldAttempt, sha256: string, content: Content, signal?: AbortSignal): Promise<void> {
     const sizeBytes = "bytes" in content ? content.bytes.length : (await stat(content.path)).size;
     const path = paths.gatewayBlob(attempt.attemptId, sha256);
