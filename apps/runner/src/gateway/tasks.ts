@@ -1,5 +1,13 @@
 import { hash } from "node:crypto";
-import { ExecutorError, type ExecutorErrorCode, type ExitFrame, type Inline, parseInline, parseTask, type Task } from "@maia/runner-protocol";
+import {
+  ExecutorError,
+  type ExecutorErrorCode,
+  type ExitFrame,
+  type Inline,
+  parseInline,
+  parseTask,
+  type Task,
+} from "@maia/runner-protocol";
 import { GatewayError, type HeldAttempt } from "@maia/runner-protocol/client";
 import type { Logger } from "@maia/service";
 import type { Attempts } from "../attempts/attempts.js";
