@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 import { MaiaError } from "@maia/domain";
 import { hashOf, ifThere, isDiskFull, storageFull, syncFolder, writeAll } from "./files.js";
 import { removeLeftovers, tempName } from "./temp-files.js";
-import { type UploadName, type UploadPart, Uploads } from "./uploads.js";
+import { type Appended, type UploadName, type UploadPart, Uploads } from "./uploads.js";
 
 /** What was put. `known`: the same bytes were there before. */
 export interface StoredBlob {
@@ -21,11 +21,6 @@ export interface PutOptions {
   readonly maxBytes?: number;
   readonly signal?: AbortSignal;
 }
-
-/** What became of a part: kept, so that more is due; not the part that is due; or the last one of a blob that is there now. */
-export type PutPart =
-  | { readonly state: "kept" | "refused"; readonly offset: number }
-  | { readonly state: "complete"; readonly blob: StoredBlob };
 
 export interface BlobInfo {
   readonly sha256: string;
@@ -103,18 +98,18 @@ export class BlobStore {
    * Keeps a part of a blob of `total` bytes. The last part makes the blob, if all bytes together have the hash that they
    * came under. @throws {MaiaError} HASH_MISMATCH, which drops all parts; what `Uploads.append` throws.
    */
-  async putPart(name: UploadName, part: UploadPart, total: number): Promise<PutPart> {
-    const appended = await this.uploads.append(name, part, total);
-    if (appended.state !== "complete") return appended;
-    try {
-      await using file = await open(appended.file, "r+");
-      const blob = { sha256: await hashOf(file), sizeBytes: total };
-      check(blob, { expectSha256: name.sha256 });
-      await file.sync();
-      return { state: "complete", blob: await this.#settle(appended.file, blob) };
-    } finally {
-      await rm(appended.file, { force: true });
-    }
+  async putPart(name: UploadName, part: UploadPart, total: number): Promise<Appended<StoredBlob>> {
+    return this.uploads.append(name, part, total, async (path) => {
+      try {
+        await using file = await open(path, "r+");
+        const blob = { sha256: await hashOf(file), sizeBytes: total };
+        check(blob, { expectSha256: name.sha256 });
+        await file.sync();
+        return await this.#settle(path, blob);
+      } finally {
+        await rm(path, { force: true });
+      }
+    });
   }
 
   /** The bytes, or those from `start` up to and including `end`. They stay readable when the blob is removed meanwhile. */

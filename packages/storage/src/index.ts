@@ -3,4 +3,4 @@ export * from "./data-dir.js";
 export { isDiskFull } from "./files.js";
 export * from "./put-patiently.js";
 export * from "./sniff.js";
-export type { UploadName, UploadPart } from "./uploads.js";
+export type { Appended, UploadName, UploadPart } from "./uploads.js";

@@ -19,15 +19,20 @@ export interface UploadPart {
   readonly bytes: Readable;
 }
 
-/** What became of a part: it is not the one that is due; more is due; or its bytes are all there, in a file to be judged. */
-export type Appended =
+/** What became of a part: kept, so that more is due; not the part that is due; or the last one, and what was made of all. */
+export type Appended<T> =
   | { readonly state: "refused" | "kept"; readonly offset: number }
-  | { readonly state: "complete"; readonly file: string };
+  | { readonly state: "complete"; readonly made: T };
+
+/** How long a sender has to be silent before another one may go on in its place, in milliseconds. */
+const SILENT_MS = 2_000;
 
 interface Writer {
   readonly stop: AbortController;
   readonly ended: Promise<void>;
   offset: number;
+  /** When bytes came last, on the monotonic clock. */
+  heardAt: number;
 }
 
 /**
@@ -47,22 +52,30 @@ export class Uploads {
   }
 
   /**
-   * Adds a part. One that goes on exactly where another is being written takes its place: the sender of the other has
-   * lost its connection, and only we have not noticed. Up to `total` the file is whole, and the caller's to remove.
+   * Adds a part. One that goes on where a silent one stands takes its place: the sender of that has lost its connection,
+   * and only we have not noticed. Once all bytes are there, `make` says what becomes of their file.
    * @throws {MaiaError} BAD_REQUEST above `to`, STORAGE_FULL; what the bytes throw. What came until then is kept.
    */
-  async append(name: UploadName, part: UploadPart, total: number): Promise<Appended> {
+  async append<T>(
+    name: UploadName,
+    part: UploadPart,
+    total: number,
+    make: (file: string) => Promise<T>,
+  ): Promise<Appended<T>> {
     const file = uploadFile(name);
     for (let held = this.#writers.get(file); held; held = this.#writers.get(file)) {
-      if (held.offset !== part.from) return { state: "refused", offset: held.offset };
+      const isSilent = performance.now() - held.heardAt > SILENT_MS;
+      if (held.offset !== part.from || !isSilent) return { state: "refused", offset: held.offset };
       held.stop.abort(new MaiaError("STATE_CONFLICT", "Another request goes on with this upload"));
       await held.ended;
     }
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-    const writer: Writer = { stop: new AbortController(), ended, offset: part.from };
+    const writer: Writer = { stop: new AbortController(), ended, offset: part.from, heardAt: performance.now() };
     this.#writers.set(file, writer);
     try {
-      return await this.#write(file, part, total, writer);
+      const own = join(this.tmp, `${tempName()}.${file}`);
+      const appended = await this.#write(file, own, part, total, writer);
+      return appended ?? { state: "complete", made: await make(own) };
     } finally {
       this.#writers.delete(file);
       end();
@@ -87,10 +100,16 @@ export class Uploads {
     return count;
   }
 
-  async #write(file: string, part: UploadPart, total: number, writer: Writer): Promise<Appended> {
+  /** Null: all bytes are there, in the file of our own. */
+  async #write(
+    file: string,
+    own: string,
+    part: UploadPart,
+    total: number,
+    writer: Writer,
+  ): Promise<{ readonly state: "refused" | "kept"; readonly offset: number } | null> {
     writer.offset = await this.#size(file);
     if (writer.offset !== part.from) return { state: "refused", offset: writer.offset };
-    const own = join(this.tmp, `${tempName()}.${file}`);
     await ifThere(rename(join(this.tmp, file), own));
     let isWhole = false;
     try {
@@ -99,7 +118,7 @@ export class Uploads {
       if (writer.offset !== part.from) return { state: "refused", offset: writer.offset };
       await pour(part, out, writer);
       isWhole = writer.offset === total;
-      return isWhole ? { state: "complete", file: own } : { state: "kept", offset: writer.offset };
+      return isWhole ? null : { state: "kept", offset: writer.offset };
     } catch (error) {
       if (!isDiskFull(error)) throw error;
       await rm(own, { force: true }); // others need the room more
@@ -125,6 +144,7 @@ async function pour({ bytes, to }: UploadPart, out: FileHandle, writer: Writer):
       const wanted = chunk.subarray(0, to - writer.offset);
       await writeAll(out, wanted);
       writer.offset += wanted.byteLength;
+      writer.heardAt = performance.now();
       if (wanted.byteLength < chunk.byteLength)
         throw new MaiaError("BAD_REQUEST", "More bytes came than Content-Range announces");
     }
