@@ -16,7 +16,7 @@ const copy = {
     {
       key: "copy",
       runtime: "shell" as const,
-      script: `cp "$(python3 -c 'import json,os; print(json.load(open(os.environ["MAIA_INPUT_PATH"]))["initialInput"]["files"][0]["path"])')" "$MAIA_ARTIFACTS_DIR/copy.txt"`,
+      script: 'cp "$MAIA_RUN_DIR"/inputs/* "$MAIA_ARTIFACTS_DIR/copy.txt"',
     },
   ],
 };
@@ -43,47 +43,47 @@ async function putBroken(maia: Deployment, content: LargeContent, from: number, 
   await expect(request).rejects.toThrow();
 }
 
-describe("a file of 64 MiB", () => {
+/** Goes through a step into an artifact, and out again in ranges. */
+async function through({ client }: Deployment, content: LargeContent): Promise<void> {
+  const files = [{ name: "in", sha256: content.sha256 }];
+  const run = await client.finished((await client.submit("copy", { files })).id);
+  expect({ status: run.status, failure: run.failure }).toEqual({ status: "SUCCEEDED", failure: null });
+  const { id, sha256 } = (await client.artifacts(run.id)).find(({ name }) => name === "copy.txt")!;
+  expect(sha256).toBe(content.sha256);
+  const digest = createHash("sha256");
+  for (let from = 0; from < content.sizeBytes; from += 20 * MIB) {
+    const headers = { authorization: `Bearer ${client.key}`, range: `bytes=${from}-${from + 20 * MIB - 1}` };
+    const answer = await fetch(`${client.url}/v1/artifacts/${id}/content`, { headers });
+    expect(answer.status).toBe(206);
+    for await (const chunk of answer.body!) digest.update(chunk);
+  }
+  expect(digest.digest("hex")).toBe(content.sha256);
+}
+
+describe("a large file", () => {
   it("comes in parts over a cut and a crash, goes through a step and out again in ranges, and memory does not grow with it", async () => {
     await using maia = await Deployment.start("local");
     const { client } = maia;
     await client.apply(copy);
-    await client.finished(
-      (await client.submit("copy", { files: [{ name: "a", sha256: await client.upload("a") }] })).id,
-    );
     const content = new LargeContent(64);
-    const before = (await memoryOf(maia.part("up").pid)).now;
-    await forgetPeak(maia.part("up").pid);
-
     expect((await putPart(client, content, 0, 10 * MIB)).status).toBe(202);
     await putBroken(maia, content, 10 * MIB, 25 * MIB);
-    const uploading = (await memoryOf(maia.part("up").pid)).peak - before;
     await maia.part("up").kill();
     maia.spawn("up");
     await eventually("it is back", async () => (await fetch(`${client.url}/readyz`)).ok);
-
-    const started = (await memoryOf(maia.part("up").pid)).now;
-    await forgetPeak(maia.part("up").pid);
     expect(await uploadOffset(client, content)).toBe(25 * MIB);
     expect((await putPart(client, content, 25 * MIB, 64 * MIB)).status).toBe(201);
     expect(await uploadOffset(client, content)).toBeNull();
-    const run = await client.finished(
-      (await client.submit("copy", { files: [{ name: "in", sha256: content.sha256 }] })).id,
-    );
-    expect({ status: run.status, failure: run.failure }).toEqual({ status: "SUCCEEDED", failure: null });
-    const artifact = (await client.artifacts(run.id)).find(({ name }) => name === "copy.txt")!;
-    expect(artifact).toMatchObject({ sha256: content.sha256, sizeBytes: content.sizeBytes });
+    await through(maia, content);
 
-    const digest = createHash("sha256");
-    for (let from = 0; from < content.sizeBytes; from += 20 * MIB) {
-      const headers = { authorization: `Bearer ${client.key}`, range: `bytes=${from}-${from + 20 * MIB - 1}` };
-      const answer = await fetch(`${client.url}/v1/artifacts/${artifact.id}/content`, { headers });
-      expect(answer.status).toBe(206);
-      for await (const chunk of answer.body!) digest.update(chunk);
-    }
-    expect(digest.digest("hex")).toBe(content.sha256);
-    const after = (await memoryOf(maia.part("up").pid)).peak - started;
-    expect(Math.max(uploading, after)).toBeLessThan(48 * MIB);
+    // By now the process has all that it ever needs for one file; another one, half as large again, takes no more.
+    const other = new LargeContent(96, "another");
+    const { pid } = maia.part("up");
+    const { now } = await memoryOf(pid);
+    await forgetPeak(pid);
+    for (let from = 0; from < other.sizeBytes; from += 16 * MIB) await putPart(client, other, from, from + 16 * MIB);
+    await through(maia, other);
+    expect((await memoryOf(pid)).peak - now).toBeLessThan(64 * MIB);
     expect(await readdir(path.join(maia.dataDir, "tmp"))).toEqual([]);
   });
 

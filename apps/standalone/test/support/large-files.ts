@@ -9,7 +9,10 @@ export class LargeContent {
   readonly sizeBytes: number;
   readonly sha256: string;
 
-  constructor(mebibytes: number) {
+  readonly #word: string;
+
+  constructor(mebibytes: number, word = "mebibyte") {
+    this.#word = word;
     this.sizeBytes = mebibytes * MIB;
     const digest = createHash("sha256");
     for (const piece of this.bytes(0, this.sizeBytes)) digest.update(piece);
@@ -19,7 +22,7 @@ export class LargeContent {
   *bytes(from: number, to: number): Generator<Buffer> {
     for (let at = from; at < to; ) {
       const no = Math.floor(at / MIB);
-      const piece = Buffer.alloc(MIB, `mebibyte ${no}\n`).subarray(at - no * MIB, Math.min(to - no * MIB, MIB));
+      const piece = Buffer.alloc(MIB, `${this.#word} ${no}\n`).subarray(at - no * MIB, Math.min(to - no * MIB, MIB));
       yield piece;
       at += piece.length;
     }
