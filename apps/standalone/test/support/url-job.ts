@@ -19,6 +19,8 @@ export interface UrlOutcome {
   /** Why the file is not there, as a user reads it. */
   readonly error: string;
   readonly file: InputFile | null;
+  /** What the steps were given. */
+  readonly input: { readonly files: readonly { readonly path: string }[] };
 }
 
 /** Asks for a job with one file behind a URL, and waits for its end. */
@@ -29,16 +31,25 @@ export async function fetchInJob(client: Client, url: string, workflow = "files"
   });
   if (answer.status !== 201) {
     const error = `${answer.body.code} ${answer.body.detail} ${JSON.stringify(answer.body)}`;
-    return { refused: `${answer.status}`, status: "", code: answer.body.code ?? null, error, file: null };
+    return {
+      refused: `${answer.status}`,
+      status: "",
+      code: answer.body.code ?? null,
+      error,
+      file: null,
+      input: { files: [] },
+    };
   }
   const run = await client.finished(answer.body.id);
-  const [file] = (run as unknown as { inputs: InputFile[] }).inputs;
+  const { inputs, initialInput } = run as unknown as { inputs: InputFile[]; initialInput: UrlOutcome["input"] };
+  const [file] = inputs;
   return {
     refused: null,
     status: run.status,
     code: run.failure?.code ?? null,
     error: file?.error ?? "",
     file: file ?? null,
+    input: initialInput,
   };
 }
 
