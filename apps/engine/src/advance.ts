@@ -10,8 +10,6 @@ import {
   moveStep,
   type OwnedRun,
   readRunFacts,
-  readUpstream,
-  renderInput,
   requestStop,
   setNextAttempt,
   stepOutputs,
@@ -27,8 +25,8 @@ import {
   type RunFacts,
   resolveOutputs,
 } from "@maia/domain";
+import { inputText, type LoadedVersion } from "@maia/tasks";
 import type { Hold } from "./slots.js";
-import type { LoadedVersion } from "./snapshots.js";
 import type { SteadyTimes } from "./steady-times.js";
 
 /** An attempt that was opened and is to be sent once its write has committed. */
@@ -185,19 +183,6 @@ async function startAttempt(scene: Scene, facts: RunFacts, stepKey: string, no: 
   const file = { name: INPUT_ARTIFACT, mime: "application/json", ...measure(input), system: true };
   await insertArtifact(tx, ref, file, now);
   return { ref, token, input, ledgerId };
-}
-
-/** The text of an attempt's `input.json`, from the facts that stand when it opens. */
-export async function inputText(
-  tx: Pick<Tx, "sql">,
-  runId: string,
-  stepKey: string,
-  attemptNo: number,
-  deps: readonly string[],
-): Promise<string> {
-  const row = await tx.sql.get<{ initialInput: string }>(`SELECT "initialInput" FROM "Run" WHERE "id" = ?`, runId);
-  const upstream = await readUpstream(tx.sql, runId, deps);
-  return renderInput({ runId, stepKey, attemptNo, initialInput: row?.initialInput ?? "{}", upstream });
 }
 
 async function outputsOf(tx: Tx, run: OwnedRun, version: LoadedVersion): Promise<{ [name: string]: Json } | null> {

@@ -1,22 +1,13 @@
 import type { AttemptRef, Db, Tx } from "@maia/db";
 import { type AttemptEnd, type Clock, isMaiaError } from "@maia/domain";
+import { afterOwnLines, endUnheard, type Landing, landFrames } from "@maia/record";
 import { type CancelMode, type Executor, ExecutorError, type Frame } from "@maia/runner-protocol";
 import type { SecretBox } from "@maia/secrets";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
+import { buildTask, TaskError, type TaskRules } from "@maia/tasks";
 import { type Advanced, type Advancer, advanceRun } from "./advance.js";
-import { buildTask, TaskError, type TaskRules } from "./dispatch.js";
-import {
-  after,
-  drained,
-  type Flight,
-  type InHand,
-  judgeRefusal,
-  type Landing,
-  land,
-  loseFlight,
-  onGround,
-} from "./flights.js";
+import { drained, type Flight, type InHand, judgeRefusal, onGround } from "./flights.js";
 import { LetGo, type PackagesDeps, packagesOf, StoppedBeforeStart } from "./packages.js";
 import { Backoff, pause } from "./pause.js";
 import { PinningError, Pinnings } from "./pinning.js";
@@ -147,7 +138,7 @@ export class Carrier {
     if (flight.stop !== null && flight.lastSeq === flight.seqBase && this.isLocal) throw new StoppedBeforeStart();
     const fromSeq = flight.lastSeq - flight.seqBase + 1;
     for await (const frames of executor.start(task, find, { ledgerId: attempt.ledgerId, fromSeq }))
-      yield after(flight.seqBase, frames);
+      yield afterOwnLines(flight.seqBase, frames);
   }
 
   async #fly(flight: Flight, open: () => AsyncIterable<readonly Frame[]>): Promise<void> {
@@ -191,15 +182,16 @@ export class Carrier {
 
   async #record(flight: Flight, frames: readonly Frame[]): Promise<Landing> {
     const now = this.deps.clock();
+    const instead = flight.draining ? drained() : null;
     if (!frames.some((frame) => frame.type === "exit"))
-      return this.deps.writes.patiently((tx) => land(tx, flight, frames, now));
-    return this.#ending(flight, (tx) => land(tx, flight, frames, now), now);
+      return this.deps.writes.patiently((tx) => landFrames(tx, flight.ref, frames, instead, now));
+    return this.#ending(flight, (tx) => landFrames(tx, flight.ref, frames, instead, now), now);
   }
 
   async #end(flight: Flight, end: AttemptEnd): Promise<void> {
     const now = this.deps.clock();
     const ending = async (tx: Tx): Promise<Landing> => {
-      await loseFlight(tx, flight, end, now);
+      await endUnheard(tx, flight.ref, end, now);
       return { kind: "landed" };
     };
     await this.#ending(flight, ending, now);

@@ -1,9 +1,9 @@
 import { initialFiles, insertRun, isEngineLive, moveJob, type OwnedRun, type QueuedJob, type Tx } from "@maia/db";
 import { newId } from "@maia/domain";
+import type { LoadedVersion, Snapshots } from "@maia/tasks";
 import { type Advanced, type Advancer, advanceRun } from "./advance.js";
 import { openFork } from "./fork.js";
 import type { Hold } from "./slots.js";
-import type { LoadedVersion, Snapshots } from "./snapshots.js";
 
 /** A job that became a run, and what its first steps need. */
 export interface Claimed {

@@ -1,9 +1,9 @@
 import { type Db, nextQueuedJobs, type QueuedJob, type Tx } from "@maia/db";
 import { type Clock, isMaiaError } from "@maia/domain";
 import type { Logger } from "@maia/service";
+import type { Snapshots } from "@maia/tasks";
 import type { Advancer } from "./advance.js";
 import { type Claimed, claimJobs, refuseJob } from "./claim.js";
-import type { Snapshots } from "./snapshots.js";
 import type { Writes } from "./writes.js";
 
 export interface ClaimerDeps {

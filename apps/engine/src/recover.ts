@@ -1,7 +1,8 @@
 import { type Db, liveAttempts } from "@maia/db";
-import { inputText } from "./advance.js";
+import { lost } from "@maia/record";
+import { inputText } from "@maia/tasks";
 import { type Carrier, LOCAL_LEDGER } from "./carrier.js";
-import { type InHand, lost } from "./flights.js";
+import type { InHand } from "./flights.js";
 import type { Slots } from "./slots.js";
 
 /**

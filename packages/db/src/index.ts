@@ -29,6 +29,8 @@ export * from "./queue.js";
 export * from "./retention.js";
 export * from "./run-facts.js";
 export * from "./run-pages.js";
+export * from "./runner-activity.js";
+export * from "./runner-facts.js";
 export * from "./runs.js";
 export * from "./schedule-pages.js";
 export * from "./schedules.js";

@@ -1,3 +1,4 @@
+export * from "./allow-list.js";
 export * from "./attempt.js";
 export * from "./audit-chain.js";
 export * from "./batch.js";
@@ -21,6 +22,7 @@ export * from "./reader.js";
 export * from "./retry.js";
 export * from "./run.js";
 export * from "./run-step.js";
+export * from "./runner.js";
 export * from "./schedule.js";
 export * from "./schedule-instants.js";
 export * from "./schedule-spec.js";
