@@ -24,6 +24,7 @@ const REFUSED: Record<string, readonly [script: string, reason: RegExp]> = {
     'rmdir "$MAIA_ARTIFACTS_DIR"; ln -s /etc "$MAIA_ARTIFACTS_DIR"',
     /artifacts" lies behind a link/,
   ],
+  "what lay in its folder, which it has removed": ['rm -r "$MAIA_ARTIFACTS_DIR"', /folder "artifacts" does not exist/],
   "a device": ['ln -s /dev dev; register "$PWD/dev/null" a', /behind a link/],
   "a hard link": ['ln good.txt "$MAIA_ARTIFACTS_DIR/a.txt"', /more than one name/],
   "a pipe": ['mkfifo "$MAIA_ARTIFACTS_DIR/a.txt"', /no regular file/],
