@@ -45,6 +45,8 @@ const fixed = {
   drainLimitMs: 43_200_000,
   tokenTtlMs: 900_000,
   idempotencyTtlMs: 86_400_000,
+  /** How often the process's log says where the audit log ends. */
+  auditHeadMs: 3_600_000,
   blobGcAgeMs: 3_600_000,
   sweepMs: 300_000,
   /** How long ended jobs are kept, and how many bytes of data in all before the oldest go; 0: for ever, without limit. */

@@ -63,6 +63,8 @@ export class HttpProblem extends Error {
     readonly code: ProblemCode,
     message: string,
     readonly headers: Readonly<Record<string, string>> = {},
+    /** What the document says besides. */
+    readonly members: Readonly<Record<string, string>> = {},
   ) {
     super(message);
   }
@@ -75,9 +77,17 @@ export interface Problem {
   readonly body: string;
 }
 
+/** The HTTP status of a failure. */
+export function statusOfProblem(error: unknown): number {
+  return error instanceof HttpProblem || isMaiaError(error) ? statusOf[error.code] : statusOf.INTERNAL;
+}
+
 /** What the outside world may know about a failure. Anything that is no problem of ours is INTERNAL and says nothing. */
 export function describeProblem(error: unknown, requestId: string): Problem {
-  if (error instanceof HttpProblem) return problem(error.code, error.message, requestId, [], error.headers);
+  if (error instanceof HttpProblem) {
+    const { code, message, headers, members } = error;
+    return problem(code, message, requestId, [], headers, members);
+  }
   if (isMaiaError(error)) return problem(error.code, error.message, requestId, error.issues);
   return problem("INTERNAL", "Something went wrong on our side. The log has more under this requestId", requestId);
 }
@@ -94,9 +104,10 @@ function problem(
   requestId: string,
   errors: readonly InputIssue[] = [],
   more: Readonly<Record<string, string>> = {},
+  extra: Readonly<Record<string, string>> = {},
 ): Problem {
   const status = statusOf[code];
-  const members = { type: "about:blank", title: STATUS_CODES[status], status, code, detail, requestId };
+  const members = { ...extra, type: "about:blank", title: STATUS_CODES[status], status, code, detail, requestId };
   const seconds = retryAfter[code];
   return {
     status,

@@ -8,6 +8,7 @@ import { eventRoutes } from "./events.js";
 import { jobRoutes } from "./jobs.js";
 import { keyRoutes } from "./keys.js";
 import { logRoutes } from "./logs.js";
+import { oauthRoutes } from "./oauth.js";
 import { openApiRoute } from "./openapi.js";
 import { projectRoutes } from "./projects.js";
 import { rerunRoutes } from "./rerun.js";
@@ -38,6 +39,7 @@ export const routes: readonly Route[] = [
   ...secretRoutes,
   ...keyRoutes,
   ...auditRoutes,
+  ...oauthRoutes,
   ...systemRoutes,
   openApiRoute(() => routes),
 ];
