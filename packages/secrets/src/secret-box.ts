@@ -5,12 +5,20 @@ const CIPHER = "aes-256-gcm";
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Where a secret belongs. What was encrypted for one place cannot be read at another. */
-export interface SecretPlace {
+/** A secret of an environment, for its steps. */
+export interface EnvironmentSecret {
   readonly projectId: string;
   readonly environmentId: string;
   readonly name: string;
 }
+
+/** The client secret of a runner. */
+export interface RunnerSecret {
+  readonly runnerId: string;
+}
+
+/** Where a secret belongs. What was encrypted for one place cannot be read at another. */
+export type SecretPlace = EnvironmentSecret | RunnerSecret;
 
 /** A value as it is stored. */
 export interface SealedSecret {
@@ -43,7 +51,7 @@ export class SecretBox {
   /** @throws {SecretError} where the key is another one, or the row is not what was stored for this place. */
   async open(place: SecretPlace, { keyId, sealed }: SealedSecret): Promise<string> {
     const keys = await this.#keys(false).catch((cause: Error) => {
-      throw new SecretError(`the secret ${place.name} cannot be read: ${cause.message}`, { cause });
+      throw new SecretError(`the secret ${nameOf(place)} cannot be read: ${cause.message}`, { cause });
     });
     const key = keys.find(({ id }) => id === keyId);
     if (!key) throw new SecretError(this.#wrongKey(place, keyId, keys));
@@ -55,7 +63,7 @@ export class SecretBox {
       const body = decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES));
       return Buffer.concat([body, decipher.final()]).toString("utf8");
     } catch (cause) {
-      const message = `the secret ${place.name} was changed where it is stored, or belongs to another environment; set it again`;
+      const message = `the secret ${nameOf(place)} was changed where it is stored, or belongs to another ${"runnerId" in place ? "runner" : "environment"}; set it again`;
       throw new SecretError(message, { cause });
     }
   }
@@ -69,14 +77,20 @@ export class SecretBox {
     return this.configured ? Promise.resolve(this.configured) : keysInFile(this.file, make);
   }
 
-  #wrongKey({ name }: SecretPlace, keyId: string, keys: readonly SecretKey[]): string {
+  #wrongKey(place: SecretPlace, keyId: string, keys: readonly SecretKey[]): string {
     const where = this.configured ? "MAIA_SECRET_KEY" : "the data directory's secret-key";
     const held = keys.length === 0 ? "is not there" : `holds ${keys.map(({ id }) => id).join(", ")}`;
-    return `the secret ${name} was encrypted with the key ${keyId}, but ${where} ${held}; bring that key back, or set the secret again`;
+    return `the secret ${nameOf(place)} was encrypted with the key ${keyId}, but ${where} ${held}; bring that key back, or set the secret again`;
   }
 }
 
+function nameOf(place: SecretPlace): string {
+  return "runnerId" in place ? `of runner ${place.runnerId}` : place.name;
+}
+
 /** What the tag vouches for besides the value. */
-function context({ projectId, environmentId, name }: SecretPlace): Buffer {
+function context(place: SecretPlace): Buffer {
+  if ("runnerId" in place) return Buffer.from(JSON.stringify(["maia-runner-secret", 1, place.runnerId]));
+  const { projectId, environmentId, name } = place;
   return Buffer.from(JSON.stringify(["maia-secret", 1, projectId, environmentId, name]));
 }

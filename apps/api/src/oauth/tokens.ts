@@ -68,7 +68,14 @@ export class Tokens {
           if (!key) throw new errors.JWKSNoMatchingKey();
           return key.publicKey;
         },
-        { algorithms: [ALGORITHM], typ: TYPE, issuer: ISSUER, audience: AUDIENCE, requiredClaims: CLAIMS, currentDate: now },
+        {
+          algorithms: [ALGORITHM],
+          typ: TYPE,
+          issuer: ISSUER,
+          audience: AUDIENCE,
+          requiredClaims: CLAIMS,
+          currentDate: now,
+        },
       );
       return { sub: payload.sub!, cred: payload.cred, exp: payload.exp! };
     } catch (error) {
