@@ -65,13 +65,14 @@ export function readRunnerDefinition(root: Reader): RunnerDefinition {
     type: field("type").oneOf(runnerTypes, "maia"),
     platform,
     deployment: readDeployment(field("deployment"), platform),
-    name: field("name").string(runnerNameProblem),
+    name: "",
     description: "",
     track: platform === "snowflake" ? ("stable" as const) : ("current" as const),
     autoUpdate: false,
     restricted: false,
     config: { image: null, env: {}, cpu: null, memory: null, minInstances: 1, maxInstances: 1 },
   };
+  if (field("name").isAbsent) field("name").fail("is required");
   return checked(readChanges(field, start), field);
 }
 
