@@ -6,6 +6,7 @@ import type { SecretBox } from "@maia/secrets";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
 import type { ApiConfig } from "./config.js";
+import type { Gateway } from "./gateway/gateway.js";
 import type { Metrics } from "./metrics.js";
 import type { TokenLimits } from "./oauth/exchange.js";
 import type { Tokens } from "./oauth/tokens.js";
@@ -32,6 +33,7 @@ export interface ApiContext {
   readonly schemas: SchemaWorker;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly gateway: Gateway;
   readonly hub: EventHub;
   readonly streams: OpenStreams;
   readonly metrics: Metrics;

@@ -10,6 +10,7 @@ import { AuditHeadLog } from "./audit-head.js";
 import { BAD_CREDENTIALS_PER_MINUTE } from "./auth.js";
 import { type ApiConfig, requireSafeHost } from "./config.js";
 import type { ApiContext } from "./context.js";
+import { Gateway } from "./gateway/gateway.js";
 import { HttpServer } from "./http/server.js";
 import { Metrics } from "./metrics.js";
 import { type ClientKinds, clientFinder, clientKinds } from "./oauth/clients.js";
@@ -65,6 +66,7 @@ export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
     nodesMax: schemaNodesMax,
   });
   stack.use(schemas);
+  const gateway = stack.use(new Gateway({ db, blobs, secrets, constants: config.constants, logger, clock }));
   const hub = stack.use(new EventHub(db, logger));
   const streams = stack.use(new OpenStreams({ heartbeatMs: config.sseHeartbeatMs, stuckMs: config.sseStuckMs }));
   const metrics = new Metrics({ db, streams: () => streams.size });
@@ -83,6 +85,7 @@ export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
     schemas,
     logger,
     clock,
+    gateway,
     hub,
     streams,
     metrics,
@@ -92,6 +95,7 @@ export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
   const server = stack.use(await HttpServer.listen(settings, createApp(context)));
   stack.defer(() => {
     stop.abort();
+    gateway.switchboard.close();
     streams.endAll();
   });
   const open = stack.move();

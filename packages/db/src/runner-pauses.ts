@@ -1,7 +1,8 @@
-import { isPaused, newId, runnerStatus } from "@maia/domain";
-import { viewRunner } from "./fleet.js";
+import { isConnected, isPaused, newId, pausedUntil, type RunnerStatus, runnerStatus } from "@maia/domain";
+import { announceStatus } from "./fleet.js";
 import type { RunnerRow } from "./projects.js";
 import { newestPause } from "./runner-facts.js";
+import { viewRunner } from "./runner-views.js";
 import { toDbTime } from "./time.js";
 import type { Tx } from "./types.js";
 
@@ -44,8 +45,10 @@ export async function resumeRunner(
 export async function tellRunnerStatus(tx: Tx, runner: RunnerRow, autoResumeMs: number, now: Date): Promise<void> {
   const { facts } = (await viewRunner(tx.sql, runner)).sight;
   const status = runnerStatus(facts, autoResumeMs, now);
-  const text = `UPDATE "Runner" SET "announcedStatus" = ? WHERE "id" = ? AND ("announcedStatus" IS NULL OR "announcedStatus" <> ?)`;
-  if ((await tx.sql.run(text, status, runner.id, status)) === 0) return;
-  const data = { runnerId: runner.id, runnerName: runner.name, status, at: now.toISOString() };
-  await tx.event("runner_status", {}, data);
+  const announcedStatus = runner.announcedStatus as RunnerStatus | null;
+  if (status === announcedStatus) return;
+  const isHeld = isPaused(facts.pause, autoResumeMs, now);
+  const until = isHeld && facts.pause ? pausedUntil(facts.pause, autoResumeMs) : null;
+  const connected = facts.instances.some(isConnected);
+  await announceStatus(tx, { ...runner, announcedStatus }, { status, connected, pausedUntil: until }, now);
 }

@@ -22,6 +22,8 @@ const fixed = {
   runnerHeartbeatMs: 5_000,
   runnerUnknownMs: 30_000,
   runnerReconnectWindowMs: 60_000,
+  /** The same for runners that dial out: as `MAIA_RUNNER_RECONNECT_WINDOW_MS` says where that is set. */
+  gatewayReconnectWindowMs: 600_000,
   pauseAutoResumeMs: 43_200_000,
   resumeQueueTimeoutMs: 900_000,
   maxAttemptsLost: 3,
@@ -85,6 +87,8 @@ export function readConstants(env: Env, defaults: Partial<Constants> = {}): Cons
   const base: Record<string, number> = { ...fixed, ...Object.fromEntries(scaled), ...defaults };
   const leaseTtlMs = readInteger(env, "MAIA_LEASE_TTL_MS", base.leaseTtlMs!);
   base.leaseRenewMs = Math.min(base.leaseRenewMs!, Math.ceil(leaseTtlMs / 3));
+
+  base.gatewayReconnectWindowMs = readInteger(env, "MAIA_RUNNER_RECONNECT_WINDOW_MS", base.gatewayReconnectWindowMs!);
 
   const read = Object.entries(base).map(([name, value]) => [name, readInteger(env, constantVariable(name), value)]);
   const constants = Object.fromEntries(read) as Constants;

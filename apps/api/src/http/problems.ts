@@ -2,7 +2,14 @@ import { STATUS_CODES } from "node:http";
 import { type ErrorCode, type InputIssue, isMaiaError } from "@maia/domain";
 
 /** Problems that only HTTP has. */
-type HttpCode = "REQUEST_TIMEOUT" | "URI_TOO_LONG" | "HEADERS_TOO_LARGE" | "STOPPING";
+type HttpCode =
+  | "REQUEST_TIMEOUT"
+  | "URI_TOO_LONG"
+  | "HEADERS_TOO_LARGE"
+  | "STOPPING"
+  | "SUPERSEDED"
+  | "ATTEMPT_ENDED"
+  | "BLOB_MISSING";
 
 export type ProblemCode = ErrorCode | HttpCode;
 
@@ -22,9 +29,12 @@ const statusOf = {
   RUNNER_MANAGED: 409,
   RUNNER_NOT_ALLOWED: 409,
   RUNNER_VERSION_UNSUPPORTED: 409,
+  SUPERSEDED: 409,
+  ATTEMPT_ENDED: 409,
   IDEMPOTENCY_IN_PROGRESS: 409,
   EVENTS_EXPIRED: 410,
   PRECONDITION: 412,
+  BLOB_MISSING: 412,
   TOO_LARGE: 413,
   URI_TOO_LONG: 414,
   UNSUPPORTED_MEDIA: 415,
@@ -65,7 +75,7 @@ export class HttpProblem extends Error {
     message: string,
     readonly headers: Readonly<Record<string, string>> = {},
     /** What the document says besides. */
-    readonly members: Readonly<Record<string, string>> = {},
+    readonly members: Readonly<Record<string, unknown>> = {},
   ) {
     super(message);
   }
@@ -105,7 +115,7 @@ function problem(
   requestId: string,
   errors: readonly InputIssue[] = [],
   more: Readonly<Record<string, string>> = {},
-  extra: Readonly<Record<string, string>> = {},
+  extra: Readonly<Record<string, unknown>> = {},
 ): Problem {
   const status = statusOf[code];
   const members = { ...extra, type: "about:blank", title: STATUS_CODES[status], status, code, detail, requestId };

@@ -1,6 +1,7 @@
 import type { Db, Tx } from "@maia/db";
 import type { Caller } from "../auth.js";
 import { findKeyClient } from "./key-client.js";
+import { findRunnerClient } from "./runner-client.js";
 
 /** Somebody who has an id and a secret, and may have tokens in exchange (OAuth 2, client credentials). */
 export interface OAuthClient {
@@ -18,10 +19,10 @@ export interface OAuthClient {
  */
 export type FindClient = (db: Db, clientId: string, now: Date) => Promise<OAuthClient | null>;
 
-/** The kinds of clients, by the prefix of their ids. A new kind (a runner: `rnr`) is an entry here and nothing else. */
+/** The kinds of clients, by the prefix of their ids. A new kind is an entry here and nothing else. */
 export type ClientKinds = { readonly [prefix: string]: FindClient };
 
-export const clientKinds: ClientKinds = { key: findKeyClient };
+export const clientKinds: ClientKinds = { key: findKeyClient, rnr: findRunnerClient };
 
 /** Looks a client up among these kinds. What is no id of any kind is no client. */
 export function clientFinder(kinds: ClientKinds): FindClient {

@@ -1,3 +1,4 @@
+import { gatewayRoutes } from "../gateway/routes.js";
 import type { Route } from "../http/route.js";
 import { artifactRoutes } from "./artifacts.js";
 import { auditRoutes } from "./audit.js";
@@ -27,6 +28,7 @@ import { workflowRoutes } from "./workflows.js";
 
 /** Every route that there is. Those that are asked for most come first, since paths are tried in this order. */
 export const routes: readonly Route[] = [
+  ...gatewayRoutes,
   ...jobRoutes,
   ...runRoutes,
   ...rerunRoutes,

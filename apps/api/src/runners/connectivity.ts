@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
-  dropOrder,
-  insertOrder,
+  createRunnerCommand,
+  dropCommand,
   type LiveInstance,
   liveInstances,
-  orderResult,
   type RunnerRow,
+  readCommand,
   viewRunner,
 } from "@maia/db";
 import { MaiaError, runnerStatus } from "@maia/domain";
@@ -74,13 +74,13 @@ async function testAfar(
   data: Endpoint & { readonly timeoutMs: number },
 ): Promise<ConnectionResult> {
   const { db, stopping } = context;
-  const order = { type: "CONNECTIVITY" as const, data: { ...data } };
-  const commandId = await db.write((tx) => insertOrder(tx, runnerId, instanceId, order, now));
+  const command = { runnerId, instanceId, type: "CONNECTIVITY" as const, data: { ...data } };
+  const commandId = await db.write((tx) => createRunnerCommand(tx, command, now));
   const until = performance.now() + data.timeoutMs + MARGIN_MS;
   for (const bell = db.bell("engine"); performance.now() < until && !stopping.aborted; ) {
     const over = new AbortController();
     const rung = bell.next(AbortSignal.any([over.signal, stopping])); // listen before looking
-    const found = await orderResult(db.sql, commandId);
+    const found = await readCommand(db.sql, commandId);
     if (found?.finishedAt) {
       over.abort();
       return resultOf(found.result, data);
@@ -88,7 +88,7 @@ async function testAfar(
     await Promise.race([rung, sleep(LOOK_EVERY_MS, undefined, { signal: over.signal }).catch(() => {})]);
     over.abort();
   }
-  await db.write((tx) => dropOrder(tx, commandId, context.clock()));
+  await db.write((tx) => dropCommand(tx, commandId, context.clock()));
   const detail = `the runner has said nothing within ${data.timeoutMs + MARGIN_MS} ms`;
   return { result: "TIMEOUT", host: data.host, port: data.port, detail };
 }
