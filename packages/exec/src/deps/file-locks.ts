@@ -1,5 +1,5 @@
 import { closeSync, openSync, rmSync, statSync, writeSync } from "node:fs";
-import { open, readFile, rename, rm } from "node:fs/promises";
+import { readlink, rename, rm, symlink } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { isOwnerAlive } from "../instance.js";
 
@@ -27,30 +27,42 @@ export function withShortLock<T>(file: string, act: () => T): T {
  */
 export async function holdLock(file: string, home: string, isWanted: () => boolean): Promise<AsyncDisposable | null> {
   for (; isWanted(); await delay(LOOK_AGAIN_MS)) {
-    if (await create(file, home)) return { [Symbol.asyncDispose]: () => rm(file, { force: true }) };
-    const holder = await readFile(file, "utf8").catch(() => "");
-    if (holder !== "" && !(await isOwnerAlive(holder))) await removeOf(file, holder, home);
+    if (await claim(file, home)) return { [Symbol.asyncDispose]: () => rm(file, { force: true }) };
+    const holder = await ownerOf(file);
+    if (holder !== null && !(await isOwnerAlive(holder))) await dropLock(file, holder, home);
   }
   return null;
 }
 
 /** Removes the lock of one that is gone. Another may have done so, and hold it now: then it is given back. */
-async function removeOf(file: string, holder: string, home: string): Promise<void> {
+export async function dropLock(file: string, holder: string, home: string): Promise<void> {
   const aside = `${file}.${home.slice(home.lastIndexOf("/") + 1)}`;
   await rename(file, aside).catch(() => undefined);
-  const found = await readFile(aside, "utf8").catch(() => holder);
+  const found = (await ownerOf(aside)) ?? holder;
   if (found !== holder) await rename(aside, file);
   else await rm(aside, { force: true });
 }
 
-async function create(file: string, text: string): Promise<boolean> {
+/**
+ * Makes a link that leads to its owner's folder, unless there is one already: then false. A link, unlike a file, is never
+ * there without what it says, wherever its maker is killed.
+ */
+export async function claim(file: string, home: string): Promise<boolean> {
   try {
-    await using handle = await open(file, "wx", 0o600);
-    await handle.writeFile(text);
+    await symlink(home, file);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;
+  }
+}
+
+/** The folder of the executor that made a link; "" where it is no link, null where there is none. */
+export async function ownerOf(file: string): Promise<string | null> {
+  try {
+    return await readlink(file);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT" ? null : "";
   }
 }
 
