@@ -29,8 +29,12 @@ export interface CrashReport extends Figures {
   readonly violations: readonly string[];
 }
 
-/** Where to run: the parts may die in any mixture. */
-const SHAPES: readonly Shape[] = ["local", "separate", "engines"];
+/** Where to run, and how many parts that is: the parts may die in any mixture. Each has its share of the kills. */
+const SHAPES: readonly { readonly shape: Shape; readonly parts: number }[] = [
+  { shape: "local", parts: 1 },
+  { shape: "separate", parts: 4 },
+  { shape: "engines", parts: 3 },
+];
 
 /** Short constants, so that what waits for a dead engine waits seconds. */
 const SHORT = {
@@ -48,9 +52,12 @@ const SHORT = {
 export async function crash({ kills, seed, say = () => {} }: CrashOptions): Promise<CrashReport> {
   const random = seeded(seed);
   const reports: CrashReport[] = [];
-  for (const [index, shape] of SHAPES.entries()) {
-    const share = Math.floor((kills * (index + 1)) / SHAPES.length) - Math.floor((kills * index) / SHAPES.length);
-    reports.push(await crashShape(shape, share, `maia-crash-${process.pid}-${seed}-${index}`, random, say));
+  let [killsLeft, partsLeft] = [kills, SHAPES.reduce((sum, { parts }) => sum + parts, 0)];
+  for (const { shape, parts } of SHAPES) {
+    const share = Math.round((killsLeft * parts) / partsLeft);
+    reports.push(await crashShape(shape, share, `maia-crash-${process.pid}-${seed}-${shape}`, random, say));
+    killsLeft -= share;
+    partsLeft -= parts;
   }
   return reports.reduce(together);
 }
@@ -80,6 +87,7 @@ async function crashShape(
   await checkOrphans(trial, mark);
   await checkStart(trial, mark);
   await checkDisk(trial);
+  for (const violation of trial.violations) say(violation);
   return { kills, acks: trial.acks, ...figures, violations: trial.violations };
 }
 
@@ -88,7 +96,8 @@ async function killParts(trial: Trial, kills: number): Promise<void> {
   const parts = [...maia.processes.keys()];
   for (let killed = 0; killed < kills && !trial.isOver; ) {
     await delay(30 + random() * 500);
-    const chosen = parts.filter(() => random() < 0.5).slice(0, kills - killed);
+    const some = parts.filter(() => random() < 0.5);
+    const chosen = (some.length > 0 ? some : [trial.pick(...parts)]).slice(0, kills - killed);
     for (const name of chosen) maia.part(name).signal("SIGKILL");
     await Promise.all(chosen.map((name) => maia.part(name).ended()));
     killed += chosen.length;

@@ -33,7 +33,7 @@ export class Downloads implements Load {
       const request = { workflow: fetches.name, urlFiles: [{ url }] };
       const { id } = await trial.make<Job>("download", "/v1/jobs", request, key);
       this.#acked.set(id, sha256);
-      await trial.rest(500, 2_000);
+      await trial.rest(800, 4_000);
     }
   }
 

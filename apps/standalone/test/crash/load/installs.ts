@@ -56,7 +56,7 @@ export class Installs implements Load {
         const { id } = await trial.make<Job>("install", "/v1/jobs", request, `install-${n}-${job}`);
         this.#acked.push(id);
         this.#publish();
-        await trial.rest(500, 2_500);
+        await trial.rest(1_500, 6_000);
       }
     }
   }

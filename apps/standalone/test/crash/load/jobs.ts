@@ -4,7 +4,6 @@ import type { Job, Load, Trial } from "../trial.ts";
 
 /** Lines that `chatty` prints. */
 const LINES = 300;
-const SUBMITTERS = 2;
 
 /** Jobs that are submitted one by one: a chain, a diamond over two runtimes with a file handed on, and much to say. */
 export class Jobs implements Load {
@@ -17,15 +16,11 @@ export class Jobs implements Load {
   }
 
   async submit(trial: Trial): Promise<void> {
-    await Promise.all(Array.from({ length: SUBMITTERS }, (_, who) => this.#keepSubmitting(trial, who)));
-  }
-
-  async #keepSubmitting(trial: Trial, who: number): Promise<void> {
     for (let n = 0; !trial.isOver; n++) {
       const { name: workflow } = trial.pick(chain, diamond, chatty);
-      const { id } = await trial.make<Job>("job", "/v1/jobs", { workflow }, `job-${who}-${n}`);
+      const { id } = await trial.make<Job>("job", "/v1/jobs", { workflow }, `job-${n}`);
       this.#acked.push(id);
-      await trial.rest(300, 1_500);
+      await trial.rest(400, 2_000);
     }
   }
 

@@ -10,6 +10,9 @@ const KINDS = {
   attempt: { ask: (run: Run) => ({ attemptId: lastOf(run, "copy") }), steps: ["make", "copy"], reused: ["make"] },
 } as const;
 
+/** How many runs are done again side by side: each must end before it can be. */
+const LANES = 4;
+
 type Kind = keyof typeof KINDS;
 
 interface Rerun {
@@ -33,13 +36,17 @@ export class Reruns implements Load {
   }
 
   async submit(trial: Trial): Promise<void> {
+    await Promise.all(Array.from({ length: LANES }, (_, lane) => this.#keepAsking(trial, lane)));
+  }
+
+  async #keepAsking(trial: Trial, lane: number): Promise<void> {
     for (let n = 0; !trial.isOver; n++) {
-      const { id } = await trial.make<Job>("origin", "/v1/jobs", { workflow: dice.name }, `origin-${n}`);
+      const { id } = await trial.make<Job>("origin", "/v1/jobs", { workflow: dice.name }, `origin-${lane}-${n}`);
       this.#origins.push(id);
       let origin = await trial.succeeded(id);
       for (const again of ["again", "and-again"]) {
         if (!origin || trial.isOver) break;
-        origin = await this.#doAgain(trial, origin, `${again}-${n}`);
+        origin = await this.#doAgain(trial, origin, `${again}-${lane}-${n}`);
       }
     }
   }
