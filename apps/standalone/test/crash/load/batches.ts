@@ -72,10 +72,10 @@ export class Batches implements Load {
   async check(trial: Trial): Promise<readonly string[]> {
     const jobs: string[] = [];
     for (const batch of this.#acked) {
-      const rows = await trial.list<Job>(`/v1/jobs?batchId=${batch.id}`);
       const end = await ended(trial, batch.id);
-      if (!end) trial.violate(`G13 batch ${batch.id} does not end`);
-      else checkBatch(trial, batch, end, await trial.list<Job>(`/v1/jobs?batchId=${batch.id}`));
+      const rows = await trial.list<Job>(`/v1/jobs?batchId=${batch.id}`);
+      if (end) checkBatch(trial, batch, end, rows);
+      else trial.violate(`G13 batch ${batch.id} does not end`);
       jobs.push(...rows.map(({ id }) => id));
     }
     const listed = (await trial.list<Batch>("/v1/batches")).map(({ id }) => id).sort();
