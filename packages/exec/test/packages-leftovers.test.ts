@@ -66,14 +66,14 @@ describe("what an executor that was killed has left of packages", () => {
     const dead = await aDeadExecutor(alive);
     for (const owner of [dead, id!]) {
       mkdirSync(at("moving", `${owner}-0a1b2c`, "node_modules"), { recursive: true });
-      symlinkSync(join(root, owner), at("locks", `install-${owner}`));
+      for (const kind of ["install", "set"]) symlinkSync(join(root, owner), at("locks", `${kind}-${owner}`));
       symlinkSync(join(root, owner), at("uses", `some-set.${owner}`));
     }
     await using registry = await NpmRegistry.open();
     registry.publish("one", { version: "1.0.0" });
     await using next = await Workshop.open("auto", { root }, { npmRegistry: registry.url });
     expect(readdirSync(at("moving"))).toEqual([`${id}-0a1b2c`]);
-    expect(readdirSync(at("locks"))).toEqual([`install-${id}`]);
+    expect(readdirSync(at("locks")).sort()).toEqual([`install-${id}`, `set-${id}`]);
     expect(readdirSync(at("uses"))).toEqual([`some-set.${id}`]);
     expect(readdirSync(at("executors")).sort()).toEqual(executors().sort());
     await install(next);

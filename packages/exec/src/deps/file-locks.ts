@@ -1,4 +1,4 @@
-import { closeSync, openSync, rmSync, statSync, writeSync } from "node:fs";
+import { lstatSync, rmSync, symlinkSync } from "node:fs";
 import { readlink, rename, rm, symlink } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { isOwnerAlive } from "../instance.js";
@@ -8,9 +8,9 @@ const SHORT_MOST_MS = 5_000;
 const LOOK_AGAIN_MS = 100;
 
 /** Runs something that takes no time while no other process on this host runs its like. */
-export function withShortLock<T>(file: string, act: () => T): T {
+export function withShortLock<T>(file: string, home: string, act: () => T): T {
   const pause = new Int32Array(new SharedArrayBuffer(4));
-  while (!createSync(file)) {
+  while (!claimSync(file, home)) {
     if (ageMs(file) > SHORT_MOST_MS) rmSync(file, { force: true });
     else Atomics.wait(pause, 0, 0, 1);
   }
@@ -66,11 +66,9 @@ export async function ownerOf(file: string): Promise<string | null> {
   }
 }
 
-function createSync(file: string): boolean {
+function claimSync(file: string, home: string): boolean {
   try {
-    const fd = openSync(file, "wx", 0o600);
-    writeSync(fd, String(process.pid));
-    closeSync(fd);
+    symlinkSync(home, file);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
@@ -80,7 +78,7 @@ function createSync(file: string): boolean {
 
 function ageMs(file: string): number {
   try {
-    return Date.now() - statSync(file).mtimeMs;
+    return Date.now() - lstatSync(file).mtimeMs;
   } catch {
     return 0;
   }

@@ -102,7 +102,7 @@ export class DepsStore {
   }
 
   private begin(key: string): boolean {
-    return withShortLock(this.at("locks", key), () => {
+    return withShortLock(this.at("locks", key), this.options.home, () => {
       if (!existsSync(this.at("sets", key))) return false;
       rmSync(this.at("uses", `${key}.${this.id}`), { force: true });
       symlinkSync(this.options.home, this.at("uses", `${key}.${this.id}`));
@@ -188,7 +188,7 @@ export class DepsStore {
 
   /** Moves a set out of everybody's way, unless somebody uses it. */
   private takeAway(key: string): string | null {
-    return withShortLock(this.at("locks", key), () => {
+    return withShortLock(this.at("locks", key), this.options.home, () => {
       if (this.usersOf(key).length > 0) return null;
       const moved = this.at("moving", `${this.id}-${randomBytes(6).toString("hex")}`);
       if (existsSync(this.at("sets", key))) renameSync(this.at("sets", key), moved);
