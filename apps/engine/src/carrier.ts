@@ -10,7 +10,7 @@ import { type Advanced, type Advancer, advanceRun } from "./advance.js";
 import { drained, type Flight, type InHand, judgeRefusal, onGround } from "./flights.js";
 import { LetGo, type PackagesDeps, packagesOf, StoppedBeforeStart } from "./packages.js";
 import { Backoff, pause } from "./pause.js";
-import { PinningError, Pinnings } from "./pinning.js";
+import { PinningError, type Pinnings } from "./pinning.js";
 import type { Slots } from "./slots.js";
 import type { Writes } from "./writes.js";
 
@@ -28,6 +28,7 @@ export interface CarrierDeps {
   readonly clock: Clock;
   readonly rules: TaskRules;
   readonly stopped: AbortSignal;
+  readonly pinnings: Pinnings;
   readonly advancer: () => Advancer;
   /** Told what a write that ended an attempt leaves to be done; null: the attempt was not ours to end. */
   readonly landed: (inHand: InHand, advanced: Advanced | null) => void;
@@ -52,9 +53,9 @@ export class Carrier {
   readonly #packages: PackagesDeps;
 
   constructor(private readonly deps: CarrierDeps) {
-    const { writes, clock } = deps;
+    const { writes, clock, pinnings } = deps;
     const isOurs = (flight: Flight) => this.#flights.get(flight.ref.id) === flight;
-    this.#packages = { pinnings: new Pinnings(deps), writes, clock, isOurs };
+    this.#packages = { pinnings, writes, clock, isOurs };
   }
 
   get size(): number {

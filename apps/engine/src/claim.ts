@@ -56,6 +56,7 @@ async function prepare(tx: Tx, job: QueuedJob, snapshots: Snapshots, now: Date) 
     projectId: job.projectId,
     workflowId: job.workflowId,
     versionId: job.workflowVersionId,
+    runnerId: job.runnerId,
     epoch: 1,
   };
   const status = files.every((file) => file.status === "READY") ? ("RUNNING" as const) : ("PENDING_INPUTS" as const);

@@ -1,5 +1,5 @@
 import { type AttemptRef, endAttempt, insertArtifact, measure, OUTPUT_ARTIFACT, renderOutput, type Tx } from "@maia/db";
-import { type AttemptEnd, judgeExit } from "@maia/domain";
+import { type AttemptEnd, type FailureCode, judgeExit } from "@maia/domain";
 import type { ExitFrame, Frame } from "@maia/runner-protocol";
 import { recordFrames } from "./record-frames.js";
 
@@ -68,10 +68,13 @@ async function keepOutput(tx: Tx, attempt: AttemptRef, now: Date): Promise<void>
   await insertArtifact(tx, attempt, file, now);
 }
 
+/** Failures of an attempt whose task was not sent, or could not be. */
+const NEVER_STARTED = new Set<FailureCode | undefined>(["STEP_SPAWN_FAILED", "RUNNER_NOT_ALLOWED"]);
+
 /** How an attempt ended that told nothing of its end itself. */
 function reasonOf({ move, failure }: AttemptEnd): ExitFrame["reason"] {
   if (move === "cancel") return "canceled";
-  return move === "fail" && failure?.code === "STEP_SPAWN_FAILED" ? "spawn_failed" : "lost";
+  return move === "fail" && NEVER_STARTED.has(failure?.code) ? "spawn_failed" : "lost";
 }
 
 function withStep({ failure }: AttemptEnd, { stepKey }: AttemptRef) {

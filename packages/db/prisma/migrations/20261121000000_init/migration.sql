@@ -534,7 +534,7 @@ CREATE UNIQUE INDEX "Workflow_projectId_slug_key" ON "Workflow"("projectId", "sl
 CREATE UNIQUE INDEX "WorkflowVersion_workflowId_version_key" ON "WorkflowVersion"("workflowId", "version");
 
 -- CreateIndex
-CREATE INDEX "JobRun_status_priority_workflowId_id_idx" ON "JobRun"("status", "priority" DESC, "workflowId", "id");
+CREATE INDEX "JobRun_status_runnerId_priority_workflowId_id_idx" ON "JobRun"("status", "runnerId", "priority" DESC, "workflowId", "id");
 
 -- CreateIndex
 CREATE INDEX "JobRun_status_queueDeadline_idx" ON "JobRun"("status", "queueDeadline");
