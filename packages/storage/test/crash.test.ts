@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { BlobStore } from "../src/blob-store.js";
+import { openDataDir } from "../src/data-dir.js";
 
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 let folder: string;
@@ -28,6 +29,21 @@ function putter() {
   });
   return { child, promised: () => said.split("\n").slice(0, -1) };
 }
+
+describe("SIGKILL while the data directory is opened", () => {
+  it("leaves nothing that the next start does not remove (F15)", async () => {
+    const dir = await openDataDir(folder);
+    while ((await readdir(dir.tmp)).length === 0) {
+      const args = [script("opener.mjs"), folder];
+      const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+      await once(child.stdout, "data");
+      child.kill("SIGKILL");
+      await once(child, "close");
+    }
+    await BlobStore.open(dir.blobs, dir.tmp);
+    expect(await readdir(dir.tmp)).toEqual([]);
+  });
+});
 
 describe("SIGKILL while blobs are put", () => {
   it("leaves no wrong blob, loses none that was promised, and the next start removes the rest (G1, G18)", async () => {
