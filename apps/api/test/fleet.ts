@@ -59,22 +59,22 @@ export interface Bound {
   readonly token: string;
 }
 
-/** An attempt that is bound to an instance as an engine would bind it, in a run of its own, and offered unless told. */
+/** An attempt that is bound to an instance as an engine would bind it, by default in a run of its own. */
 export async function anOffer(
   api: TestApi,
   runner: { readonly runnerId: string; readonly instanceId: string; readonly ledgerId: string },
   workflow: Published,
-  isOffered = true,
+  so: { readonly isOffered?: boolean; readonly run?: OwnedRun; readonly stepKey?: string } = {},
 ): Promise<Bound> {
   const { db, now } = api;
-  const run = await aRun(api, workflow, ["first"]);
+  const { isOffered = true, run = await aRun(api, workflow, ["first"]), stepKey = "first" } = so;
   const token = randomBytes(24).toString("base64url");
   const { runnerId, ledgerId, instanceId } = runner;
   const ref = await db.write(async (tx) => {
-    await moveStep(tx, run, "first", "start", now);
-    const attempt = { id: newId("attempt", now), stepKey: "first", no: 1, token, engineId: "eng_test" };
+    await moveStep(tx, run, stepKey, "start", now);
+    const attempt = { id: newId("attempt", now), stepKey, no: 1, token, engineId: "eng_test" };
     const ref = await insertAttempt(tx, run, { ...attempt, runnerId, ledgerId }, now);
-    const input = await inputText(tx, run.id, "first", 1, []);
+    const input = await inputText(tx, run.id, stepKey, 1, []);
     const file = { name: INPUT_ARTIFACT, mime: "application/json", ...measure(input), system: true };
     await insertArtifact(tx, ref, file, now);
     await tx.sql.run(`UPDATE "Attempt" SET "instanceId" = ? WHERE "id" = ?`, instanceId, ref.id);
@@ -147,6 +147,11 @@ export class ScriptedRunner {
     const scripted = await ScriptedRunner.withToken(api, runner, ledgerId);
     await scripted.hello();
     return scripted;
+  }
+
+  /** Another process of the runner, with the same token. */
+  sibling(ledgerId: string): ScriptedRunner {
+    return new ScriptedRunner(this.api, this.runnerId, this.token, ledgerId);
   }
 
   async hello(more: object = {}): Promise<Answer> {

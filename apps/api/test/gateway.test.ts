@@ -137,7 +137,7 @@ describe("A poll", () => {
   it("is handed nothing that is bound to another instance, or not offered yet", async () => {
     const other = await ScriptedRunner.connect(api, runner, "lgr_other");
     await anOffer(api, other, workflow);
-    await anOffer(api, us, workflow, false);
+    await anOffer(api, us, workflow, { isOffered: false });
     expect(await us.tasks()).toEqual([]);
   });
 

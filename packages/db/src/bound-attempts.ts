@@ -68,7 +68,7 @@ function boundAttempt(row: Row): BoundAttempt {
   const { environment, status, token, runnerId, instanceId, lastSeq, seqBase } = row;
   return {
     ref: { id, runId, projectId, stepKey, no, epoch },
-    run: { id: runId, jobId, projectId, workflowId, versionId, epoch },
+    run: { id: runId, jobId, projectId, workflowId, versionId, runnerId, epoch },
     ...{ environment, status, token, runnerId, instanceId, lastSeq, seqBase },
     isOffered: row.offeredAt !== null,
     isHanded: row.handedAt !== null,
@@ -103,7 +103,7 @@ export async function handOver(tx: Tx, attemptId: string, instanceId: string, no
 }
 
 /** Notes that the answer with a task never arrived, so that the attempt is not in flight. False: it has been heard of. */
-export async function takeBack(tx: Tx, attemptId: string): Promise<boolean> {
+export async function noteUndelivered(tx: Tx, attemptId: string): Promise<boolean> {
   const text = `UPDATE "Attempt" SET "handedAt" = NULL WHERE "id" = ? AND "status" = 'DISPATCHING' AND "lastSeq" = "seqBase"`;
   const changed = await tx.sql.run(text, attemptId);
   if (changed === 1) tx.ring("engine");
