@@ -1,5 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { watch } from "node:fs";
 import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -33,17 +34,20 @@ function putter() {
 describe("SIGKILL while the data directory is opened", () => {
   it("leaves nothing that the next start does not remove (F15)", async () => {
     const dir = await openDataDir(folder);
-    while ((await readdir(dir.tmp)).length === 0) {
-      const args = [script("opener.mjs"), folder];
-      const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-      await once(child.stdout, "data");
-      child.kill("SIGKILL");
-      await once(child, "close");
-    }
+    using watcher = watched(dir.tmp);
+    await promisify(execFile)(process.execPath, [script("opener.mjs"), folder]);
+    await writeFile(join(dir.tmp, await watcher.name), ""); // as if it had been killed before it removed the file
     await BlobStore.open(dir.blobs, dir.tmp);
     expect(await readdir(dir.tmp)).toEqual([]);
   });
 });
+
+/** Tells the name of the first file that is made in a folder from now on. */
+function watched(path: string): { readonly name: Promise<string> } & Disposable {
+  const watcher = watch(path);
+  const name = once(watcher, "change").then(([, name]) => String(name));
+  return { name, [Symbol.dispose]: () => watcher.close() };
+}
 
 describe("SIGKILL while blobs are put", () => {
   it("leaves no wrong blob, loses none that was promised, and the next start removes the rest (G1, G18)", async () => {

@@ -1,5 +1,4 @@
-// Opens a data directory again and again, until it is killed.
+// Opens a data directory, and ends.
 import { openDataDir } from "../dist/index.js";
 
-console.log("up");
-for (;;) await openDataDir(process.argv[2]);
+await openDataDir(process.argv[2]);
