@@ -18,6 +18,8 @@ export interface CrashOptions {
   /** How many processes to kill in all. */
   readonly kills: number;
   readonly seed: number;
+  /** Where to run; everywhere unless told. */
+  readonly shapes?: readonly Shape[];
   readonly say?: (line: string) => void;
 }
 
@@ -49,11 +51,12 @@ const SHORT = {
  * promised: what was acked exists and ends, each thing once, nothing half, and nobody is left. Each load checks what is its
  * own (`load/`); `checks/` look at all of it.
  */
-export async function crash({ kills, seed, say = () => {} }: CrashOptions): Promise<CrashReport> {
+export async function crash({ kills, seed, shapes, say = () => {} }: CrashOptions): Promise<CrashReport> {
   const random = seeded(seed);
   const reports: CrashReport[] = [];
-  let [killsLeft, partsLeft] = [kills, SHAPES.reduce((sum, { parts }) => sum + parts, 0)];
-  for (const { shape, parts } of SHAPES) {
+  const chosen = SHAPES.filter(({ shape }) => shapes?.includes(shape) ?? true);
+  let [killsLeft, partsLeft] = [kills, chosen.reduce((sum, { parts }) => sum + parts, 0)];
+  for (const { shape, parts } of chosen) {
     const share = Math.round((killsLeft * parts) / partsLeft);
     reports.push(await crashShape(shape, share, `maia-crash-${process.pid}-${seed}-${shape}`, random, say));
     killsLeft -= share;
