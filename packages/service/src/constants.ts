@@ -65,6 +65,9 @@ const fixed = {
   artifactMax: 10 * GIB,
   /** Memory of one step's process; 0: as much as the host has. */
   stepMemoryMax: 0,
+  /** Above this use of its processors or its memory a runner that dials out asks for no task. In percent; 100: no mark. */
+  runnerCpuMark: 80,
+  runnerMemoryMark: 90,
 } as const;
 
 /** How many of each may be in flight at once, from the cores. */
