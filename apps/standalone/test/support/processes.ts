@@ -13,10 +13,12 @@ export class MaiaProcess implements AsyncDisposable {
   #log = "";
   #ended: Promise<void>;
 
-  constructor(args: readonly string[], env: Record<string, string>) {
+  /** `under` is a command that runs it in a place of its own, and puts it in its own place (`unshare`, `strace`). */
+  constructor(args: readonly string[], env: Record<string, string>, under: readonly string[] = []) {
     const PATH = process.env.PATH ?? "/usr/bin:/bin";
     const HOME = process.env.HOME ?? os.tmpdir();
-    this.#child = spawn(process.execPath, [MAIA, ...args], {
+    const [command = "", ...rest] = [...under, process.execPath, MAIA, ...args];
+    this.#child = spawn(command, rest, {
       env: { PATH, HOME, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
