@@ -7,18 +7,18 @@ import path from "node:path";
 
 const MAIA = path.resolve(import.meta.dirname, "../../../cli/bin/maia.js");
 
-/** Runs `maia <args>` as a real process of its own. */
+/** Runs `maia <args>` as a real process of its own, within another program where one is named that takes its place. */
 export class MaiaProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   #log = "";
   #ended: Promise<void>;
 
-  /** `under` is a command that runs it in a place of its own, and puts it in its own place (`unshare`, `strace`). */
-  constructor(args: readonly string[], env: Record<string, string>, under: readonly string[] = []) {
+  /** `within` is a command that runs it in a place of its own, and gives way to it (`unshare`, `strace`). */
+  constructor(args: readonly string[], env: Record<string, string>, within: readonly string[] = []) {
     const PATH = process.env.PATH ?? "/usr/bin:/bin";
     const HOME = process.env.HOME ?? os.tmpdir();
-    const [command = "", ...rest] = [...under, process.execPath, MAIA, ...args];
-    this.#child = spawn(command, rest, {
+    const [program = "", ...rest] = [...within, process.execPath, MAIA, ...args];
+    this.#child = spawn(program, rest, {
       env: { PATH, HOME, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
