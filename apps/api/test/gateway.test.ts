@@ -298,13 +298,13 @@ describe("The gateway's beat", () => {
   it("shows that polls are taken while there are instances, and goes with the server", async () => {
     const own = await openFleetApi(20);
     try {
-      expect(await gatewayBeats(own.db.sql)).toEqual([]);
+      expect(await gatewayBeats(own.db.sql)).toBe(0);
       const runner = await ScriptedRunner.connect(own, await aRunner(own, "beating"));
-      const [first] = await gatewayBeats(own.db.sql);
-      expect(first?.heartbeatSeq).toBe(1);
-      while (((await gatewayBeats(own.db.sql))[0]?.heartbeatSeq ?? 0) < 3) await runner.poll();
+      const first = await gatewayBeats(own.db.sql);
+      expect(first).toBeGreaterThan(0);
+      while ((await gatewayBeats(own.db.sql)) < first + 2) await runner.poll();
       await own.stop();
-      expect(await gatewayBeats(own.db.sql)).toEqual([]);
+      expect(await gatewayBeats(own.db.sql)).toBe(0);
     } finally {
       await own[Symbol.asyncDispose]();
     }

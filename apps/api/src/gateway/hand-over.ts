@@ -4,10 +4,10 @@ import {
   handOver,
   type InstanceState,
   newestPause,
+  noteUndelivered,
   openTransactionsOn,
   type Sql,
   type Tx,
-  takeBack,
   untakenCommands,
 } from "@maia/db";
 import { type AllowList, type AttemptEnd, type HandOver, isAllowed, isPaused, planHandOver } from "@maia/domain";
@@ -74,7 +74,7 @@ export async function collect(tx: Tx, asking: Asking, rules: HandOverRules, now:
         if (await handOver(tx, attempt.ref.id, asking.instance.id, now)) attempts.push(attempt);
         break;
       case "takeBack":
-        await takeBack(tx, attempt.ref.id);
+        await noteUndelivered(tx, attempt.ref.id);
         break;
       case "cancel":
         commands.push(cancelOf(attempt));
