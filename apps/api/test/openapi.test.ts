@@ -145,6 +145,7 @@ async function ask(path: string, method: string, operation: Operation): Promise<
   if (["createJob", "createBatch", "createSchedule"].includes(operation.operationId))
     return api.post(path, { ...body, workflow: "hello" });
   if (operation.operationId === "deleteSchedule") return api.request("DELETE", `/v1/schedules/${await aSchedule(api)}`);
+  if (operation.operationId === "createToken") return askForToken();
   if (operation.operationId === "followRun") return api.get(`${addressOf(path)}?until=end`);
   const headers = { "Content-Type": "application/json" };
   return api.request(
@@ -152,6 +153,20 @@ async function ask(path: string, method: string, operation: Operation): Promise<
     addressOf(path),
     body === undefined ? {} : { headers, body: JSON.stringify(body) },
   );
+}
+
+function askForToken(): Promise<Answer> {
+  const [, id, secret] = /^mk_([0-9a-z]+)_(.+)$/.exec(api.adminKey)!;
+  const body = new URLSearchParams({
+    grant_type: "client_credentials",
+    client_id: `key_${id}`,
+    client_secret: secret!,
+  });
+  return api.request("POST", "/oauth/token", {
+    key: null,
+    headers: { "Content-Type": "application/x-www-form-urlencoded" },
+    body: body.toString(),
+  });
 }
 
 describe("the OpenAPI document", () => {
