@@ -76,7 +76,7 @@ export class FleetWatch {
   async #listen(instances: readonly WatchedInstance[]): Promise<void> {
     const { db, writes, clock, monotonic, constants, logger } = this.deps;
     const { runnerUnknownMs, gatewayReconnectWindowMs, runnerHeartbeatMs } = constants;
-    const silence = this.#silence.look(instances, await gatewayBeats(db.sql), monotonic());
+    const silence = this.#silence.look(instances, beatsOf(await gatewayBeats(db.sql)), monotonic());
     const gone = new Set<string>();
     for (const { id, runnerId, heartbeatSeq, isSilent } of instances) {
       const silentMs = silence.get(id) ?? 0;
@@ -141,6 +141,11 @@ async function factsOf(db: Db, { id, platform }: WatchedRunner): Promise<RunnerF
   const facts = await readRunnerFacts(db.sql, id);
   if (platform !== "hosted") return facts;
   return { ...facts, instances: [{ helloAt: new Date(0), silentAt: null, stoppingAt: null, stoppedAt: null }] };
+}
+
+/** One number that changes with each beat of any of them. */
+function beatsOf(gateways: readonly { readonly heartbeatSeq: number }[]): number {
+  return gateways.reduce((sum, { heartbeatSeq }) => sum + heartbeatSeq + 1, 0);
 }
 
 function idsOf(items: readonly { readonly id: string }[]): string[] {

@@ -68,12 +68,25 @@ function boundAttempt(row: Row): BoundAttempt {
   const { environment, status, token, runnerId, instanceId, lastSeq, seqBase } = row;
   return {
     ref: { id, runId, projectId, stepKey, no, epoch },
-    run: { id: runId, jobId, projectId, workflowId, versionId, runnerId: row.runnerId, epoch },
+    run: { id: runId, jobId, projectId, workflowId, versionId, runnerId, epoch },
     ...{ environment, status, token, runnerId, instanceId, lastSeq, seqBase },
     isOffered: row.offeredAt !== null,
     isHanded: row.handedAt !== null,
     isStopped: row.stopAt !== null,
   };
+}
+
+/** Lets an attempt that is bound to an instance go there, and wakes who hands it over. False: it is over, or not ours. */
+export async function offerAttempt(tx: Tx, { id, epoch }: AttemptRef, now: Date): Promise<boolean> {
+  const changed = await tx.sql.run(
+    `UPDATE "Attempt" SET "offeredAt" = ? WHERE "id" = ? AND "epoch" = ? AND "status" = 'DISPATCHING'
+       AND "instanceId" IS NOT NULL AND "offeredAt" IS NULL`,
+    toDbTime(now),
+    id,
+    epoch,
+  );
+  if (changed === 1) tx.ring("engine");
+  return changed === 1;
 }
 
 /** Notes that the task of an offered attempt leaves Maia, before it does. False: it has ended, or was withdrawn. */

@@ -33,12 +33,6 @@ export function watchedInstances(sql: Sql): Promise<WatchedInstance[]> {
   );
 }
 
-/** The beats of the processes that take polls, as one number that grows with each. */
-export async function gatewayBeats(sql: Sql): Promise<number> {
-  const text = `SELECT COALESCE(SUM("heartbeatSeq"), 0) + COUNT(*) AS "beats" FROM "Gateway"`;
-  return (await sql.get<{ beats: number }>(text))?.beats ?? 0;
-}
-
 /** Notes that nothing is heard of an instance. False: it was heard meanwhile. */
 export async function markSilent(tx: Tx, instanceId: string, seenSeq: number, now: Date): Promise<boolean> {
   const text = `UPDATE "RunnerInstance" SET "silentAt" = ? WHERE "id" = ? AND "heartbeatSeq" = ? AND "silentAt" IS NULL AND "stoppedAt" IS NULL`;

@@ -27,3 +27,8 @@ export async function beatGateway(tx: Tx, id: string, now: Date): Promise<void> 
 export async function endGateway(tx: Tx, id: string): Promise<void> {
   await tx.sql.run(`DELETE FROM "Gateway" WHERE "id" = ?`, id);
 }
+
+/** The gateways and their counters. */
+export function gatewayBeats(sql: Sql): Promise<{ id: string; heartbeatSeq: number }[]> {
+  return sql.all(`SELECT "id", "heartbeatSeq" FROM "Gateway"`);
+}

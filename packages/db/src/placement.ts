@@ -128,14 +128,6 @@ export async function queuedSteps(sql: Sql): Promise<Map<string, number>> {
   return new Map(rows.map(({ runnerId, count }) => [runnerId, count]));
 }
 
-/** Lets the gateway hand an attempt over. */
-export async function offerAttempt(tx: Tx, attempt: AttemptRef, now: Date): Promise<boolean> {
-  const text = `UPDATE "Attempt" SET "offeredAt" = ? WHERE "id" = ? AND "epoch" = ? AND "status" = 'DISPATCHING' AND "offeredAt" IS NULL`;
-  const changed = await tx.sql.run(text, toDbTime(now), attempt.id, attempt.epoch);
-  if (changed === 1) tx.ring("engine"); // the gateway listens to the same bell
-  return changed === 1;
-}
-
 /** Takes an offer back. False: the task has left Maia, or the attempt is over. */
 export async function takeBack(tx: Tx, attempt: AttemptRef): Promise<boolean> {
   const text = `UPDATE "Attempt" SET "offeredAt" = NULL WHERE "id" = ? AND "epoch" = ? AND "status" = 'DISPATCHING' AND "instanceId" IS NOT NULL AND "handedAt" IS NULL`;
