@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { insertTick } from "@maia/db";
 import { newId, sha256Hex } from "@maia/domain";
+import { encodeFrames } from "@maia/runner-protocol";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
+import { aLife, anOffer, aRunner, type Bound, openFleetApi, published, ScriptedRunner } from "./fleet.js";
 import { anAttempt, aRun, aWorkflow, endRun, logEvent } from "./rows.js";
-import { type Answer, openTestApi, type TestApi } from "./support.js";
+import type { Answer, RequestOptions, TestApi } from "./support.js";
 
 type Json = Record<string, unknown>;
 
@@ -23,11 +25,15 @@ let doc: {
 };
 let ids: Record<string, string>;
 let ajv: Ajv2020;
+let runner: ScriptedRunner;
+let bound: Bound;
 
 beforeAll(async () => {
-  api = await openTestApi();
+  api = await openFleetApi(100);
   doc = (await api.get("/v1/openapi.json")).json;
   ids = await oneOfEach(api);
+  runner = await ScriptedRunner.connect(api, await aRunner(api, "afar"));
+  bound = await anOffer(api, runner, await published(api, "afar"));
   ajv = new Ajv2020({ strict: false, allErrors: true });
   (formats as unknown as { default: (ajv: Ajv2020) => void }).default(ajv);
   ajv.addSchema({ $id: "doc", components: closed(doc.components) });
@@ -120,7 +126,9 @@ function addressOf(path: string): string {
     sha256: ids.sha256,
     idOrSlug: "hello",
   };
-  const kind = path.split("/")[2]!;
+  const [, , kind = "", ofGateway] = path.split("/");
+  if (ofGateway === "instances") return path.replace("{id}", runner.instanceId);
+  if (ofGateway === "attempts") return path.replace("{id}", bound.ref.id).replace("{sha256}", sha256Hex(SCRIPT));
   const ofKind: Record<string, string> = {
     jobs: "job",
     runs: "run",
@@ -135,11 +143,37 @@ function addressOf(path: string): string {
   return path.replace(/\{(\w+)\}/g, (_, name: string) => place[name] ?? ids[ofKind[kind]!]!);
 }
 
+/** The script of a runner's step, as `published` has it. */
+const SCRIPT = "export default () => ({})";
+
+/** Who may ask for a path, where that is no user. */
+function callerOf(path: string): { key?: string; headers: Record<string, string> } {
+  if (!path.startsWith("/v1/gateway/")) return { headers: {} };
+  const headers = { "Maia-Generation": String(runner.generation), "Maia-Attempt-Token": bound.token };
+  return { key: runner.token, headers };
+}
+
+/** Bodies that are not JSON, by the operation. */
+function bytesFor(operationId: string): RequestOptions["body"] | null {
+  switch (operationId) {
+    case "putBlob":
+      return "new";
+    case "putArtifactContent":
+      return SCRIPT;
+    case "sendFrames":
+      return encodeFrames(aLife(bound).slice(0, 1));
+    default:
+      return null;
+  }
+}
+
 /** Asks as the document says, with its own example. */
 async function ask(path: string, method: string, operation: Operation): Promise<Answer> {
   const example = operation.requestBody?.content["application/json"]?.example;
   const body = example as Json | undefined;
-  if (operation.operationId === "putBlob") return api.request("PUT", addressOf(path), { body: "new" });
+  const bytes = bytesFor(operation.operationId);
+  const caller = callerOf(path);
+  if (bytes) return api.request(method.toUpperCase(), addressOf(path), { ...caller, body: bytes });
   if (operation.operationId === "putWorkflow")
     return api.put(addressOf(path).replace("hello", String(body?.name)), body);
   if (["createJob", "createBatch", "createSchedule"].includes(operation.operationId))
@@ -147,11 +181,11 @@ async function ask(path: string, method: string, operation: Operation): Promise<
   if (operation.operationId === "deleteSchedule") return api.request("DELETE", `/v1/schedules/${await aSchedule(api)}`);
   if (operation.operationId === "createToken") return askForToken();
   if (operation.operationId === "followRun") return api.get(`${addressOf(path)}?until=end`);
-  const headers = { "Content-Type": "application/json" };
+  const headers = { ...caller.headers, "Content-Type": "application/json" };
   return api.request(
     method.toUpperCase(),
     addressOf(path),
-    body === undefined ? {} : { headers, body: JSON.stringify(body) },
+    body === undefined ? caller : { ...caller, headers, body: JSON.stringify(body) },
   );
 }
 
@@ -229,7 +263,7 @@ describe("the OpenAPI document", () => {
         const allow = answer.headers.get("allow")!.split(", ");
         expect(allow).toEqual([...new Set([...declared, ...(declared.includes("GET") ? ["HEAD"] : [])])].sort());
       }
-      expect((await api.get(`${addressOf(path)}/nothing-here`)).status).toBe(404);
+      expect((await api.get(`${addressOf(path)}/nothing/here`)).status).toBe(404);
     }
   });
 
@@ -247,8 +281,10 @@ describe("the OpenAPI document", () => {
       ];
       for (const body of broken) {
         if (faults(json.schema, body) === null) continue;
+        const caller = callerOf(path);
         const answer = await api.request(method.toUpperCase(), addressOf(path), {
-          headers: { "Content-Type": "application/json" },
+          ...caller,
+          headers: { ...caller.headers, "Content-Type": "application/json" },
           body: JSON.stringify(body),
         });
         expect({ path, body, status: answer.status }).toEqual({ path, body, status: 422 });
