@@ -61,11 +61,11 @@ async function tokenOf(client_id: string, client_secret: string): Promise<string
   return JSON.parse((await ask(api, route, { path: "/oauth/token", form }, null)).text).access_token;
 }
 
-/** All that is stored but the audit log, the keys' last use and the moment. */
+/** All that is stored but the audit log, the gateway's beat, the keys' last use and the moment. */
 async function everything(): Promise<string> {
   const { sql } = api.db;
   const tables = await sql.all<{ name: string }>(
-    `SELECT "name" FROM "sqlite_master" WHERE "type" = 'table' AND "name" <> 'AuditEvent' AND "name" NOT LIKE 'sqlite%' ORDER BY "name"`,
+    `SELECT "name" FROM "sqlite_master" WHERE "type" = 'table' AND "name" NOT IN ('AuditEvent', 'Gateway') AND "name" NOT LIKE 'sqlite%' ORDER BY "name"`,
   );
   const rows = await Promise.all(
     tables.map(async ({ name }) => [name, await sql.all<object>(`SELECT * FROM "${name}"`)]),

@@ -18,7 +18,7 @@ export async function ask(
   key: string | null,
   endless = false,
 ): Promise<Seen> {
-  const { path, json, form, text } = asked;
+  const { path, json, form, text, headers: more = {} } = asked;
   const type = json !== undefined ? "application/json" : form ? "application/x-www-form-urlencoded" : null;
   const body = json !== undefined ? JSON.stringify(json) : form ? new URLSearchParams(form).toString() : text;
   const stop = new AbortController();
@@ -26,6 +26,7 @@ export async function ask(
     method: method.toUpperCase(),
     headers: {
       "X-Request-Id": REQUEST_ID,
+      ...more,
       ...(key === null ? {} : { Authorization: `Bearer ${key}` }),
       ...(type === null ? {} : { "Content-Type": type }),
     },

@@ -7,6 +7,7 @@ export interface Asked {
   readonly json?: unknown;
   readonly form?: Record<string, string>;
   readonly text?: string;
+  readonly headers?: Record<string, string>;
 }
 
 /** How a route is asked for something that is there, what it answers then, and what it leaves behind. */
@@ -68,6 +69,20 @@ const listOf = (path: string, ...filters: readonly Ask[]): readonly Ask[] => [
   ...filters,
 ];
 const interval = { kind: "interval", intervalMs: 60_000 };
+/** What a runner asks of an instance or an attempt that is not its own; its own are the gateway's tests'. */
+const ofNobody = (path: string, body: Omit<Asked, "path"> = {}): HowToAsk => ({
+  ask: [() => ({ path: `/v1/gateway/${path}`, headers: { "Maia-Generation": "1" }, ...body })],
+  status: 404,
+  audit: null,
+  elsewhere: 403,
+});
+const hello = {
+  protocol: "1.0",
+  version: "0.1.0",
+  slots: 1,
+  isolation: "process-group",
+  ledgerId: "lgr_1",
+};
 
 /** By operationId. A route that is not here fails the tests of access until somebody has said how to ask it. */
 export const howToAsk: Readonly<Record<string, HowToAsk>> = {
@@ -87,6 +102,13 @@ export const howToAsk: Readonly<Record<string, HowToAsk>> = {
     status: 200,
     audit: "token.issue",
   },
+
+  sayHello: { ask: [() => json("/v1/gateway/instances", hello)], status: 200, audit: null, elsewhere: 403 },
+  pollGateway: ofNobody("instances/nothing/poll", { json: { free: 1, running: [] } }),
+  sayGoodbye: ofNobody("instances/nothing"),
+  sendFrames: ofNobody("attempts/nothing/frames", { text: "x" }),
+  getTaskContent: ofNobody("attempts/nothing/blobs/nothing"),
+  putArtifactContent: ofNobody("attempts/nothing/blobs/nothing", { text: "x" }),
 
   listJobs: {
     ask: listOf("/v1/jobs", async (scene) => ({ path: `/v1/jobs?workflow=${(await scene.workflow()).id}` })),
