@@ -4,7 +4,7 @@ import { auditAfter } from "@maia/db";
 import { MINUTE, sha256Hex } from "@maia/domain";
 import { decodeProtectedHeader, SignJWT } from "jose";
 import { SigningKeys } from "../src/oauth/signing-keys.js";
-import { aRunner } from "./rows.js";
+import { aRunner } from "./fleet.js";
 import { type Answer, openTestApi, type TestApi } from "./support.js";
 
 let api: TestApi;
@@ -155,8 +155,8 @@ describe("a token", () => {
   });
 
   it("of a runner opens no route of users (B103), and ends when its secret is another one", async () => {
-    const id = await aRunner(api, "the first");
-    const key = await tokenOf({ id, secret: "the first" });
+    const { id, secret } = await aRunner(api, "north");
+    const key = await tokenOf({ id, secret });
     expect((await me(key)).json).toMatchObject({
       status: 403,
       detail: "A runner's token is for the runner's own routes only",
@@ -164,7 +164,7 @@ describe("a token", () => {
     const refresh = (secretHash: string | null) =>
       api.db.write(({ models }) => models.runner.update({ where: { id }, data: { secretHash } }));
     await refresh(sha256Hex("the second"));
-    expect([(await me(key)).status, (await inBody({ id, secret: "the first" })).status]).toEqual([401, 401]);
+    expect([(await me(key)).status, (await inBody({ id, secret })).status]).toEqual([401, 401]);
     const second = await tokenOf({ id, secret: "the second" });
     await refresh(null);
     expect([(await me(second)).status, (await inBody({ id, secret: "" })).status]).toEqual([401, 401]);

@@ -49,15 +49,6 @@ export async function aWorkflow(api: TestApi, slug = "hello", project = "default
 
 type Workflow = Awaited<ReturnType<typeof aWorkflow>>;
 
-/** A runner with credentials, written as a row. */
-export async function aRunner({ db, now }: TestApi, secret: string): Promise<string> {
-  const id = newId("runner", now);
-  const what = { id, name: id, type: "maia", platform: "self_managed", track: "stable" };
-  const times = { createdAt: now, updatedAt: now };
-  await db.write(({ models }) => models.runner.create({ data: { ...what, secretHash: sha256Hex(secret), ...times } }));
-  return id;
-}
-
 /** A queued job, written as a row. */
 export async function aJob(
   api: TestApi,

@@ -91,7 +91,7 @@ async function openLocal(
   const { level, missing, warnings } = executor.report;
   logger.info("steps run as processes of this host", { isolation: level });
   for (const { level: wanted, reason } of missing)
-    logger.info("a stronger isolation cannot be had", { level: wanted, reason });
+    logger.info("a stronger isolation cannot be had", { isolation: wanted, reason });
   for (const warning of warnings) logger.warn(warning);
   return executor;
 }

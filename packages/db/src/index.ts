@@ -36,7 +36,6 @@ export * from "./run-facts.js";
 export * from "./run-pages.js";
 export * from "./runner-activity.js";
 export * from "./runner-commands.js";
-export * from "./runner-credentials.js";
 export * from "./runner-facts.js";
 export * from "./runs.js";
 export * from "./schedule-pages.js";

@@ -26,6 +26,7 @@ export interface HowToAsk {
 const json = (path: string, value: unknown): Asked => ({ path, json: value });
 const at = (path: string) => () => ({ path });
 const steps = [{ key: "a", script: "x" }];
+const hello = { protocol: "1.0", version: "0.1.0", slots: 4, isolation: "sandbox" };
 const rename = { description: "Another one." };
 
 type Ask = HowToAsk["ask"][number];
@@ -69,20 +70,6 @@ const listOf = (path: string, ...filters: readonly Ask[]): readonly Ask[] => [
   ...filters,
 ];
 const interval = { kind: "interval", intervalMs: 60_000 };
-/** What a runner asks of an instance or an attempt that is not its own; its own are the gateway's tests'. */
-const ofNobody = (path: string, body: Omit<Asked, "path"> = {}): HowToAsk => ({
-  ask: [() => ({ path: `/v1/gateway/${path}`, headers: { "Maia-Generation": "1" }, ...body })],
-  status: 404,
-  audit: null,
-  elsewhere: 403,
-});
-const hello = {
-  protocol: "1.0",
-  version: "0.1.0",
-  slots: 1,
-  isolation: "process-group",
-  ledgerId: "lgr_1",
-};
 
 /** By operationId. A route that is not here fails the tests of access until somebody has said how to ask it. */
 export const howToAsk: Readonly<Record<string, HowToAsk>> = {
@@ -103,12 +90,56 @@ export const howToAsk: Readonly<Record<string, HowToAsk>> = {
     audit: "token.issue",
   },
 
-  sayHello: { ask: [() => json("/v1/gateway/instances", hello)], status: 200, audit: null, elsewhere: 403 },
-  pollGateway: ofNobody("instances/nothing/poll", { json: { free: 1, running: [] } }),
-  sayGoodbye: ofNobody("instances/nothing"),
-  sendFrames: ofNobody("attempts/nothing/frames", { text: "x" }),
-  getTaskContent: ofNobody("attempts/nothing/blobs/nothing"),
-  putArtifactContent: ofNobody("attempts/nothing/blobs/nothing", { text: "x" }),
+  sayHello: {
+    ask: [(scene) => json("/v1/gateway/instances", { ...hello, ledgerId: `lgr_${scene.name()}` })],
+    status: 200,
+    audit: null,
+  },
+  pollGateway: {
+    ask: [
+      async (scene) => {
+        const { path, headers } = await scene.instance();
+        return { path: `${path}/poll`, headers, json: { free: 1, running: [] } };
+      },
+    ],
+    status: 200,
+    audit: null,
+  },
+  sayGoodbye: { ask: [(scene) => scene.instance()], status: 204, audit: null },
+  sendFrames: {
+    ask: [
+      async (scene) => {
+        const { path, headers, frames } = await scene.attempt();
+        return {
+          path: `${path}/frames`,
+          headers: { ...headers, "Content-Type": "application/x-ndjson" },
+          text: frames,
+        };
+      },
+    ],
+    status: 200,
+    audit: null,
+  },
+  getTaskContent: {
+    ask: [
+      async (scene) => {
+        const { path, headers, script } = await scene.attempt();
+        return { path: `${path}/blobs/${script}`, headers };
+      },
+    ],
+    status: 200,
+  },
+  putArtifactContent: {
+    ask: [
+      async (scene) => {
+        const { path, headers } = await scene.attempt();
+        const text = `artifact ${scene.name()}`;
+        return { path: `${path}/blobs/${sha256Hex(text)}`, headers, text };
+      },
+    ],
+    status: 201,
+    audit: null,
+  },
 
   listJobs: {
     ask: listOf("/v1/jobs", async (scene) => ({ path: `/v1/jobs?workflow=${(await scene.workflow()).id}` })),

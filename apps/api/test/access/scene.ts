@@ -1,5 +1,7 @@
 import { createApiKey, findProject } from "@maia/db";
 import { newId, sha256Hex } from "@maia/domain";
+import { encodeFrames } from "@maia/runner-protocol";
+import { aLife, anOffer, aRunner, ScriptedRunner, type TestRunner } from "../fleet.js";
 import { aJob, anAttempt, aRun, aWorkflow, endRun, logEvent } from "../rows.js";
 import type { TestApi } from "../support.js";
 
@@ -10,11 +12,13 @@ export class Scene {
   private constructor(
     readonly api: TestApi,
     readonly projectId: string,
+    /** A runner that dials out. */
+    readonly runner: TestRunner,
   ) {}
 
   static async open(api: TestApi): Promise<Scene> {
     await api.post("/v1/projects", { name: "mine" });
-    return new Scene(api, (await findProject(api.db.sql, "mine"))!.id);
+    return new Scene(api, (await findProject(api.db.sql, "mine"))!.id, await aRunner(api, "north"));
   }
 
   /** A name that no object has; whatever begins with `mine-` is a name of this project. */
@@ -31,6 +35,34 @@ export class Scene {
   async published(): Promise<string> {
     const steps = [{ key: "first", script: "y" }];
     return (await this.api.put(`/v1/workflows/${this.name()}?project=mine`, { steps })).json.workflowId;
+  }
+
+  async runnerToken(): Promise<string> {
+    return (await ScriptedRunner.withToken(this.api, this.runner)).token;
+  }
+
+  /** A process of the runner that has said hello. */
+  async instance() {
+    const process = await this.#process();
+    return { path: `/v1/gateway/instances/${process.instanceId}`, headers: generationOf(process) };
+  }
+
+  /** An attempt that such a process was given, and what it may say of it. */
+  async attempt() {
+    const { api } = this;
+    const process = await this.#process();
+    const id = await this.published();
+    const text = `SELECT w."id", w."projectId", w."slug", v."id" AS "versionId" FROM "Workflow" w JOIN "WorkflowVersion" v ON v."workflowId" = w."id" WHERE w."id" = ?`;
+    const workflow = (await api.db.sql.get<Parameters<typeof anOffer>[2]>(text, id))!;
+    const bound = await anOffer(api, process, workflow);
+    const [task] = (await process.poll()).json.tasks;
+    const headers = { ...generationOf(process), "Maia-Attempt-Token": bound.token };
+    const path = `/v1/gateway/attempts/${bound.ref.id}`;
+    return { path, headers, frames: encodeFrames(aLife(bound)), script: task.script.sha256 as string };
+  }
+
+  #process(): Promise<ScriptedRunner> {
+    return ScriptedRunner.connect(this.api, this.runner, `lgr_${this.name()}`);
   }
 
   async job(): Promise<string> {
@@ -116,4 +148,8 @@ export class Scene {
     await this.api.request("PUT", `/v1/blobs/${sha256}?project=mine`, { body: content });
     return sha256;
   }
+}
+
+function generationOf({ generation }: ScriptedRunner): Record<string, string> {
+  return { "Maia-Generation": String(generation) };
 }
