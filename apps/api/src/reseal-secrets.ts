@@ -3,14 +3,14 @@ import { type SecretBox, SecretError } from "@maia/secrets";
 import type { Logger } from "@maia/service";
 
 /**
- * Encrypts with the current key what an older one has encrypted, so that the older one can be dropped. A secret that
- * cannot be read stays as it is, and is named in the log: its key may come back.
+ * Puts under the current key what is under an older one, so that the older one can be dropped; the values themselves stay
+ * as they are stored. A secret that cannot be read stays too, and is named in the log: its key may come back.
  */
 export async function resealSecrets(db: Db, secrets: SecretBox, logger: Logger): Promise<void> {
   const rows = await secretsUnderOtherKeys(db.sql, (await secrets.currentKeyId()) ?? "");
   for (const row of rows) {
     try {
-      const next = await secrets.seal(row, await secrets.open(row, row));
+      const next = await secrets.rewrap(row, row);
       await db.write((tx) => updateSealed(tx, row, next));
       logger.info("a secret was encrypted anew with the current key", about(row));
     } catch (error) {

@@ -9,6 +9,7 @@ import type { ApplyFlags } from "./commands/workflows.js";
 import type { CommonFlags, Context } from "./context.js";
 import type { ExitCode } from "./exit-codes.js";
 import { type Act, collect, limit, project, staying, withParams } from "./flags.js";
+import { addKeyCommands } from "./key-commands.js";
 import { addScheduleCommands } from "./schedule-commands.js";
 import { addSecretCommands } from "./secret-commands.js";
 import { ownVersion } from "./version.js";
@@ -66,6 +67,7 @@ export function buildProgram(context: Context, done: (exitCode: ExitCode) => voi
   addBatchCommands(program, context, act);
   addAuditCommands(program, context, act);
   addSecretCommands(program, context, act);
+  addKeyCommands(program, context, act);
   addStatusCommands(program, context, act);
   addHelp(program, context);
   return program;

@@ -132,7 +132,7 @@ async function openLocal({ config, dir, ledgerId, blobs, logger }: ExecutorOptio
     log: (level, message, fields) => logger[level](message, fields),
   });
   for (const { level, reason } of executor.report.missing)
-    logger.info("a stronger isolation cannot be had", { level, reason });
+    logger.info("a stronger isolation cannot be had", { isolation: level, reason });
   return executor;
 }
 

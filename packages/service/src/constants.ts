@@ -37,6 +37,8 @@ const fixed = {
   schemaValidateMs: 500,
   uploadFileMax: 100 * MIB,
   uploadFilesMax: 20,
+  /** How long an upload in parts may rest before it is forgotten. */
+  uploadRestMs: 86_400_000,
   urlWireMax: 100 * MIB,
   urlDecodedMax: 100 * MIB,
   urlTotalMs: 120_000,
