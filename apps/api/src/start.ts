@@ -1,5 +1,6 @@
 import type { Db } from "@maia/db";
 import type { Clock } from "@maia/domain";
+import { parseUrlAllow } from "@maia/outbound";
 import { openSchemaWorker } from "@maia/schema";
 import { SecretBox } from "@maia/secrets";
 import { type Logger, Resources } from "@maia/service";
@@ -18,6 +19,7 @@ import { Tokens } from "./oauth/tokens.js";
 import { RateLimit } from "./rate-limit.js";
 import { Refusals } from "./refusals.js";
 import { resealSecrets } from "./reseal-secrets.js";
+import { TESTS_PER_MINUTE } from "./runners/connectivity.js";
 import { EventHub } from "./sse/hub.js";
 import { OpenStreams } from "./sse/open-streams.js";
 
@@ -73,7 +75,9 @@ export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
     tokens,
     tokenLimits: new TokenLimits(),
     badCredentials: new RateLimit(BAD_CREDENTIALS_PER_MINUTE),
+    connectionTests: new RateLimit(TESTS_PER_MINUTE),
     refusals,
+    urlAllow: parseUrlAllow(config.urlAllow),
     schemas,
     logger,
     clock,

@@ -81,6 +81,11 @@ export class ApiClient {
     await this.#send("DELETE", path, {});
   }
 
+  /** Deletes something whose answer tells more than that it is gone. */
+  async deleteFor<T>(path: string): Promise<T> {
+    return (await this.#json<T>("DELETE", path, {})).body;
+  }
+
   /** Whether the server has it. */
   async has(path: string): Promise<boolean> {
     const response = await this.#raw("HEAD", path, {});
@@ -150,7 +155,7 @@ export class ApiClient {
   }
 
   async #json<T>(
-    method: "GET" | "POST" | "PUT" | "PATCH",
+    method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE",
     path: string,
     options: OptionsInit,
   ): Promise<{ body: T; headers: Response["headers"] }> {

@@ -10,6 +10,7 @@ import type { CommonFlags, Context } from "./context.js";
 import type { ExitCode } from "./exit-codes.js";
 import { type Act, collect, limit, project, staying, withParams } from "./flags.js";
 import { addKeyCommands } from "./key-commands.js";
+import { addRunnerCommands } from "./runner-commands.js";
 import { addScheduleCommands } from "./schedule-commands.js";
 import { addSecretCommands } from "./secret-commands.js";
 import { ownVersion } from "./version.js";
@@ -68,6 +69,7 @@ export function buildProgram(context: Context, done: (exitCode: ExitCode) => voi
   addAuditCommands(program, context, act);
   addSecretCommands(program, context, act);
   addKeyCommands(program, context, act);
+  addRunnerCommands(program, context, act);
   addStatusCommands(program, context, act);
   addHelp(program, context);
   return program;

@@ -6,12 +6,20 @@ const DATA_KEY_BYTES = 32;
 /** How many bytes of a sealed secret are its data key, encrypted. */
 const WRAPPED_BYTES = DATA_KEY_BYTES + OVERHEAD_BYTES;
 
-/** Where a secret belongs. What was encrypted for one place cannot be read at another. */
-export interface SecretPlace {
+/** A secret of an environment, for its steps. */
+export interface EnvironmentSecret {
   readonly projectId: string;
   readonly environmentId: string;
   readonly name: string;
 }
+
+/** The client secret of a runner. */
+export interface RunnerSecret {
+  readonly runnerId: string;
+}
+
+/** Where a secret belongs. What was encrypted for one place cannot be read at another. */
+export type SecretPlace = EnvironmentSecret | RunnerSecret;
 
 /** A value as it is stored. */
 export interface SealedSecret {
@@ -64,7 +72,7 @@ export class SecretBox {
 
   async #unwrap(place: SecretPlace, { keyId, sealed }: SealedSecret): Promise<{ dataKey: Buffer; body: Buffer }> {
     const keys = await this.#keys(false).catch((cause: Error) => {
-      throw new SecretError(`the secret ${place.name} cannot be read: ${cause.message}`, { cause });
+      throw new SecretError(`the secret ${nameOf(place)} cannot be read: ${cause.message}`, { cause });
     });
     const key = keys.find(({ id }) => id === keyId);
     if (!key) throw new SecretError(this.#wrongKey(place, keyId, keys));
@@ -77,10 +85,10 @@ export class SecretBox {
     return this.configured ? Promise.resolve(this.configured) : keysInFile(this.file, make);
   }
 
-  #wrongKey({ name }: SecretPlace, keyId: string, keys: readonly SecretKey[]): string {
+  #wrongKey(place: SecretPlace, keyId: string, keys: readonly SecretKey[]): string {
     const where = this.configured ? "MAIA_SECRET_KEY" : "the data directory's secret-key";
     const held = keys.length === 0 ? "is not there" : `holds ${keys.map(({ id }) => id).join(", ")}`;
-    return `the secret ${name} was encrypted with the key ${keyId}, but ${where} ${held}; bring that key back, or set the secret again`;
+    return `the secret ${nameOf(place)} was encrypted with the key ${keyId}, but ${where} ${held}; bring that key back, or set the secret again`;
   }
 }
 
@@ -90,16 +98,23 @@ function sealedWith(key: SecretKey, place: SecretPlace, dataKey: Uint8Array, bod
 }
 
 /** @throws {SecretError} in place of whatever decrypting throws. */
-function orChanged<T>({ name }: SecretPlace, decrypted: () => T): T {
+function orChanged<T>(place: SecretPlace, decrypted: () => T): T {
   try {
     return decrypted();
   } catch (cause) {
-    const message = `the secret ${name} was changed where it is stored, or belongs to another environment; set it again`;
+    const other = "runnerId" in place ? "runner" : "environment";
+    const message = `the secret ${nameOf(place)} was changed where it is stored, or belongs to another ${other}; set it again`;
     throw new SecretError(message, { cause });
   }
 }
 
+function nameOf(place: SecretPlace): string {
+  return "runnerId" in place ? `of runner ${place.runnerId}` : place.name;
+}
+
 /** What the tags vouch for besides: the place, and which of the two is which. */
-function about({ projectId, environmentId, name }: SecretPlace, field: "key" | "value"): Buffer {
+function about(place: SecretPlace, field: "key" | "value"): Buffer {
+  if ("runnerId" in place) return Buffer.from(JSON.stringify(["maia-runner-secret", 2, place.runnerId, field]));
+  const { projectId, environmentId, name } = place;
   return Buffer.from(JSON.stringify(["maia-secret", 2, projectId, environmentId, name, field]));
 }
