@@ -202,6 +202,34 @@ describe("a job", () => {
     expect((await api.post(`/v1/jobs/${run.jobId}/cancel`)).status).toBe(409);
   });
 
+  it("is canceled with a reason, which the job, its run and its events show", async () => {
+    const workflow = await aWorkflow(api, "other");
+    const queued = await aJob(api, workflow);
+    const reason = "The file was last week's";
+    const ended = (await api.post(`/v1/jobs/${queued.id}/cancel`, { reason })).json;
+    expect([ended.status, ended.cancelReason]).toEqual(["CANCELED", reason]);
+    expect(ended.failure.message).toBe(`The job was canceled before it started: ${reason}`);
+    const event = await api.db.models.logEvent.findFirstOrThrow({ orderBy: { id: "desc" } });
+    expect(JSON.parse(event.data).failure).toEqual(ended.failure);
+
+    const run = await aRun(api, workflow);
+    expect((await api.post(`/v1/runs/${run.id}/cancel`, { reason })).json.cancelReason).toBe(reason);
+    expect((await api.post(`/v1/runs/${run.id}/cancel`, { reason: "another" })).json.cancelReason).toBe(reason);
+    expect((await api.get(`/v1/jobs/${run.jobId}`)).json.cancelReason).toBe(reason);
+    expect((await api.get("/v1/runs")).json.items[0].cancelReason).toBe(reason);
+    const { items } = (await api.get("/v1/audit-events")).json;
+    expect(items[0]).toMatchObject({ action: "job.cancel", target: run.jobId, detail: JSON.stringify({ reason }) });
+  });
+
+  it("is not canceled with a reason that nobody can show, and is told which field is wrong", async () => {
+    const { id } = (await api.post("/v1/jobs", { workflow: "hello" })).json;
+    for (const reason of ["", "x".repeat(201), 7, "line\nline", null]) {
+      const answer = await api.post(`/v1/jobs/${id}/cancel`, { reason });
+      expect([answer.status, answer.json.errors?.[0].pointer]).toEqual([422, "/reason"]);
+    }
+    expect((await api.get(`/v1/jobs/${id}`)).json).toMatchObject({ status: "QUEUED", cancelReason: null });
+  });
+
   it("lies in the project that is named beside its workflow, by name or by id (B112)", async () => {
     const { id } = (await api.get("/v1/workflows/hello")).json;
     const { name } = (await api.post("/v1/projects", { name: "elsewhere" })).json;
@@ -215,7 +243,7 @@ describe("a job", () => {
     const { id } = (await api.post("/v1/jobs", { workflow: "hello" })).json;
     const json = { headers: { "Content-Type": "application/json" } };
     const broken = await api.request("POST", `/v1/jobs/${id}/cancel`, { ...json, body: "{" });
-    const unknown = await api.post(`/v1/jobs/${id}/cancel`, { reason: "late" });
+    const unknown = await api.post(`/v1/jobs/${id}/cancel`, { because: "late" });
     expect([broken.status, unknown.status]).toEqual([400, 422]);
     expect((await api.get(`/v1/jobs/${id}`)).json.status).toBe("QUEUED");
     expect((await api.post(`/v1/jobs/${id}/cancel`, {})).status).toBe(202);

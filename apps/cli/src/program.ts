@@ -153,8 +153,13 @@ function addRunsCommands(program: Command, context: Context, act: Act): void {
   act(show, async (flags: CommonFlags, id: string) => (await load()).showRun(context, id, flags));
   const watch = runs.command("watch <id>").description("follow a run or job to its end");
   act(watch, async (flags: CommonFlags, id: string) => (await load()).watchRun(context, id, flags));
-  const cancel = runs.command("cancel <id>").description("cancel a run or job");
-  act(cancel, async (flags: CommonFlags, id: string) => (await load()).cancelRun(context, id, flags));
+  const cancel = runs
+    .command("cancel <id>")
+    .description("cancel a run or job")
+    .option("--reason <text>", "why; shown with the run");
+  act(cancel, async (flags: CommonFlags & { reason?: string }, id: string) =>
+    (await load()).cancelRun(context, id, flags),
+  );
 
   const rerun = staying(withParams(runs.command("rerun <id>")))
     .description("do a run that has ended again: whole, from a step on, or one attempt")

@@ -139,11 +139,14 @@ describe("a run that takes long", () => {
     expect((await maia(["runs", "show", job], options)).stdout).toMatch(/^▶ RUNNING/);
 
     const watching = maia(["runs", "watch", job], options);
-    expect(await maia(["runs", "cancel", job], options)).toMatchObject({
+    expect(await maia(["runs", "cancel", job, "--reason", "wrong month"], options)).toMatchObject({
       code: 0,
       stdout: expect.stringContaining("is being canceled"),
     });
     expect(await watching).toMatchObject({ code: 11, stdout: expect.stringContaining("⊘ CANCELED") });
+    expect((await maia(["runs", "show", job], options)).stdout).toContain(
+      "CANCELED: The run was canceled: wrong month",
+    );
     expect(await maia(["runs", "cancel", job], options)).toMatchObject({ code: 5 });
   });
 });

@@ -29,6 +29,7 @@ export interface JobView {
   readonly runnerName: string | null;
   readonly failure: string | null;
   readonly cancelRequestedAt: Date | null;
+  readonly cancelReason: string | null;
   readonly createdAt: Date;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
@@ -41,7 +42,7 @@ type JobRow = { readonly [K in keyof JobView]: K extends `${string}At` ? string 
 const SELECT = `SELECT j."id", j."projectId", p."name" AS "project", w."slug" AS "workflow", j."workflowId", v."version", j."status",
   r."id" AS "runId", j."inputJson" AS "params", j."priority", j."labels", j."trigger", j."scheduleId", j."batchId", j."itemIndex",
   j."originRunId", j."rerun", e."name" AS "environment", j."environmentId", j."runnerId", n."name" AS "runnerName", j."failure",
-  j."cancelRequestedAt", j."createdAt", j."startedAt", j."finishedAt"`;
+  j."cancelRequestedAt", j."cancelReason", j."createdAt", j."startedAt", j."finishedAt"`;
 
 const JOINS = `JOIN "Project" p ON p."id" = j."projectId" JOIN "Workflow" w ON w."id" = j."workflowId"
   JOIN "WorkflowVersion" v ON v."id" = j."workflowVersionId" JOIN "Environment" e ON e."id" = j."environmentId"

@@ -33,8 +33,8 @@ export async function readRunFacts(
   snapshot: WorkflowSnapshot,
   timedOut: boolean,
 ): Promise<RunFacts | null> {
-  const row = await tx.sql.get<{ status: RunStatus; cancelRequestedAt: string | null }>(
-    `SELECT "status", "cancelRequestedAt" FROM "Run" WHERE "id" = ? AND "ownerEpoch" = ?`,
+  const row = await tx.sql.get<{ status: RunStatus; cancelRequestedAt: string | null; cancelReason: string | null }>(
+    `SELECT "status", "cancelRequestedAt", "cancelReason" FROM "Run" WHERE "id" = ? AND "ownerEpoch" = ?`,
     run.id,
     run.epoch,
   );
@@ -49,6 +49,7 @@ export async function readRunFacts(
     id: run.id,
     status: row.status,
     cancelRequested: row.cancelRequestedAt !== null,
+    cancelReason: row.cancelReason,
     timedOut,
     inputs,
     steps: steps.map((step, position) => {

@@ -18,6 +18,7 @@ export interface RunView {
   readonly failure: string | null;
   readonly engineId: string;
   readonly cancelRequestedAt: Date | null;
+  readonly cancelReason: string | null;
   readonly createdAt: Date;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
@@ -51,7 +52,7 @@ export async function listRuns(
   if (ids.length === 0) return { items: [], nextCursor: null };
   const rows = await sql.all<RunRow>(
     `SELECT r."id", r."jobRunId" AS "jobId", r."projectId", p."name" AS "project", w."slug" AS "workflow", r."workflowId",
-       v."version", v."snapHash", r."status", r."failure", r."ownerId" AS "engineId", r."cancelRequestedAt", r."createdAt",
+       v."version", v."snapHash", r."status", r."failure", r."ownerId" AS "engineId", r."cancelRequestedAt", r."cancelReason", r."createdAt",
        r."startedAt", r."finishedAt"
      FROM "Run" r JOIN "Project" p ON p."id" = r."projectId" JOIN "Workflow" w ON w."id" = r."workflowId"
      JOIN "WorkflowVersion" v ON v."id" = r."workflowVersionId"

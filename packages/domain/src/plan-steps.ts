@@ -2,7 +2,7 @@ import type { FailureFacts } from "./events.js";
 import {
   type Action,
   type AttemptFacts,
-  canceled,
+  cancelRun,
   type PlanLimits,
   type RunFacts,
   type StepFacts,
@@ -130,9 +130,7 @@ function planEnding(board: Board, now: Date): void {
   for (const step of run.steps) if (step.rollback) planRollback(step, board, now);
   if (run.steps.some((step) => board.is(step, "RUNNING") || board.is(step, "PENDING"))) return;
   board.actions.push(
-    run.cancelRequested
-      ? { do: "moveRun", move: "cancel", failure: canceled() }
-      : { do: "moveRun", move: "stepFailed", failure: board.failure },
+    run.cancelRequested ? cancelRun(run) : { do: "moveRun", move: "stepFailed", failure: board.failure },
   );
 }
 

@@ -63,7 +63,7 @@ async function prepare(
   const caller = open ? anonymous : await authenticate(context, req);
   authorize(caller, route.permission);
   const query = readQuery(req.url, route.query ?? {});
-  const body = route.body ? readBody(route.body.shape, await readJson(req, context.config.body)) : undefined;
+  const body = route.body ? readBody(route.body.shape, await readRequest(req, context, route.body)) : undefined;
   if (!route.body && !route.streamed && hasBody(req)) await refuseContent(req, context);
   return {
     context,
@@ -79,6 +79,15 @@ async function prepare(
 }
 
 export type { Method, Reply };
+
+/** What a request says in JSON. */
+async function readRequest(
+  req: IncomingMessage,
+  { config }: ApiContext,
+  { isOptional }: NonNullable<Route["body"]>,
+): Promise<unknown> {
+  return isOptional && !hasBody(req) ? {} : readJson(req, config.body);
+}
 
 /** A command that takes nothing is not to be told something that it would pass over. */
 async function refuseContent(req: IncomingMessage, { config }: ApiContext): Promise<void> {

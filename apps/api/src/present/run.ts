@@ -31,6 +31,7 @@ const summaryFields = {
   failure,
   engineId: text(),
   cancelRequestedAt: nullable(moment),
+  cancelReason: nullable(text()),
   createdAt: moment,
   startedAt: nullable(moment),
   finishedAt: nullable(moment),
@@ -168,6 +169,7 @@ export function presentRun(detail: RunDetail): Of<typeof run> {
       };
     }),
     cancelRequestedAt: iso(detail.cancelRequestedAt),
+    cancelReason: detail.cancelReason,
     createdAt: iso(detail.createdAt),
     startedAt: iso(detail.startedAt),
     finishedAt: iso(detail.finishedAt),

@@ -1,7 +1,7 @@
 import { findJobView, type JobFilter, listJobs } from "@maia/db";
 import { invalid } from "@maia/domain";
 import type { Upload } from "@maia/intake";
-import { cancelJob } from "../cancel.js";
+import { cancelJob, cancelRequest } from "../cancel.js";
 import { mediaType, readJson, refuseEncoding } from "../http/body.js";
 import { readMultipart } from "../http/multipart.js";
 import { type Call, created, ok, type Route, route } from "../http/route.js";
@@ -135,11 +135,12 @@ export const jobRoutes: readonly Route[] = [
     summary: "Stops a job. Asking again while it ends changes nothing",
     tag: "Jobs",
     permission: "jobs.write",
+    body: cancelRequest,
     answers: { 202: { description: "It will end; the job as it is now", shape: jobRun } },
     handler: async (call) => {
       const { context, caller, params } = call;
       const { id } = found(await findJobView(context.db.sql, caller.projects, params.id), "job");
-      await cancelJob(call, id);
+      await cancelJob(call, id, call.body.reason ?? null);
       return { status: 202, body: presentJob(found(await findJobView(context.db.sql, caller.projects, id), "job")) };
     },
   }),

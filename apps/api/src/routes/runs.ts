@@ -1,5 +1,5 @@
 import { findRunDetail, findRunHead, listRuns } from "@maia/db";
-import { cancelJob } from "../cancel.js";
+import { cancelJob, cancelRequest } from "../cancel.js";
 import { ok, type Route, route } from "../http/route.js";
 import { choice, optional, text } from "../http/shapes.js";
 import { found, narrowedTo, workflowOf } from "../lookup.js";
@@ -54,11 +54,12 @@ export const runRoutes: readonly Route[] = [
     summary: "Stops a run. Asking again while it ends changes nothing",
     tag: "Runs",
     permission: "runs.write",
+    body: cancelRequest,
     answers: { 202: { description: "It will end; the run as it is now", shape: run } },
     handler: async (call) => {
       const { context, caller, params } = call;
       const { jobId } = found(await findRunHead(context.db, caller.projects, params.id), "run");
-      await cancelJob(call, jobId);
+      await cancelJob(call, jobId, call.body.reason ?? null);
       return {
         status: 202,
         body: presentRun(found(await findRunDetail(context.db, caller.projects, params.id), "run")),

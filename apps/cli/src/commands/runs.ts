@@ -152,10 +152,14 @@ function logLine({ terminal }: Context, { stepKey, line }: LogItem, isAlone: boo
 }
 
 /** `maia runs cancel ID`: of a run or of a job. */
-export async function cancelRun(context: Context, id: string, flags: CommonFlags): Promise<ExitCode> {
+export async function cancelRun(
+  context: Context,
+  id: string,
+  flags: CommonFlags & { readonly reason?: string },
+): Promise<ExitCode> {
   const api = await connect(context, flags);
   const path = id.startsWith("run_") ? "v1/runs" : "v1/jobs";
-  const { body } = await api.post<Run | JobRun>(`${path}/${encodeURIComponent(id)}/cancel`, {});
+  const { body } = await api.post<Run | JobRun>(`${path}/${encodeURIComponent(id)}/cancel`, { reason: flags.reason });
   if (flags.json) printJson(context, body);
   else context.terminal.print(`${body.id} ${isEnded(body.status) ? "is canceled" : "is being canceled"}`);
   return exitCodes.ok;
