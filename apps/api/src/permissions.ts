@@ -22,6 +22,7 @@ export const permissions = {
   "blobs.write": "operator",
   "jobs.read": "viewer",
   "jobs.write": "operator",
+  "jobs.delete": "editor",
   "batches.read": "viewer",
   "batches.write": "operator",
   "runs.read": "viewer",

@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { moveJob } from "@maia/db";
 import { sha256Hex } from "@maia/domain";
-import { aJob, anAttempt, aRun, aWorkflow, endRun } from "./rows.js";
+import { aJob, anAttempt, aRun, aWorkflow, endRun, logEvent } from "./rows.js";
 import { type Answer, openTestApi, type RequestOptions, type TestApi } from "./support.js";
 
 let api: TestApi;
@@ -228,6 +228,45 @@ describe("a job", () => {
       expect([answer.status, answer.json.errors?.[0].pointer]).toEqual([422, "/reason"]);
     }
     expect((await api.get(`/v1/jobs/${id}`)).json).toMatchObject({ status: "QUEUED", cancelReason: null });
+  });
+
+  it("can be deleted once it has ended, with all that is told of it, and is then nowhere", async () => {
+    const run = await aRun(api, await aWorkflow(api, "other"));
+    await logEvent(api.db, run, await anAttempt(api, run), 1, ["a", "b"]);
+    const waits = await api.request("DELETE", `/v1/jobs/${run.jobId}`);
+    expect([waits.status, waits.json.code, waits.json.detail]).toEqual([
+      409,
+      "STATE_CONFLICT",
+      "It has not ended; cancel it first",
+    ]);
+    await endRun(api, run);
+    expect((await api.request("DELETE", `/v1/runs/${run.id}`)).status).toBe(204);
+    for (const path of [`/v1/jobs/${run.jobId}`, `/v1/runs/${run.id}`, `/v1/runs/${run.id}/logs`]) {
+      expect((await api.get(path)).status).toBe(404);
+    }
+    expect((await api.request("DELETE", `/v1/runs/${run.id}`)).status).toBe(404);
+    expect((await api.get("/v1/runs")).json.items).toEqual([]);
+    expect(await api.db.models.attempt.count()).toBe(0);
+    expect(await api.db.models.logEvent.count({ where: { runId: run.id } })).toBe(0);
+    const { items } = (await api.get("/v1/audit-events")).json;
+    expect(items[0]).toMatchObject({ action: "job.delete", target: run.jobId });
+  });
+
+  it("is not deleted while its batch goes on, while a re-run has its results, or by who may not", async () => {
+    const workflow = await aWorkflow(api, "other");
+    const run = await aRun(api, workflow);
+    await endRun(api, run);
+    const remove = (key = api.adminKey) => api.request("DELETE", `/v1/jobs/${run.jobId}`, { key });
+    expect((await remove(await api.keyOf("operator"))).status).toBe(403);
+    expect((await remove(await api.keyOf("admin", ["prj_other"]))).status).toBe(404);
+    const rerun = await aJob(api, workflow);
+    const change = (data: object) =>
+      api.db.write(({ models }) => models.jobRun.update({ where: { id: rerun.id }, data }));
+    await change({ originRunId: run.id });
+    expect((await remove()).json.detail).toContain("A re-run has results of it");
+    expect((await api.request("DELETE", `/v1/jobs/${rerun.id}`)).json.detail).toContain("has not ended");
+    await change({ status: "CANCELED", finishedAt: api.now });
+    expect((await remove()).status).toBe(204);
   });
 
   it("lies in the project that is named beside its workflow, by name or by id (B112)", async () => {

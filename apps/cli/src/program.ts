@@ -139,7 +139,9 @@ function addRunCommand(program: Command, context: Context, act: Act): void {
 
 function addRunsCommands(program: Command, context: Context, act: Act): void {
   const load = () => import("./commands/runs.js");
-  const runs = program.command("runs").description("list, show, watch, cancel and re-run runs, and read their logs");
+  const runs = program
+    .command("runs")
+    .description("list, show, watch, cancel, delete and re-run runs, and read their logs");
   const list = runs
     .command("list")
     .description("the newest runs")
@@ -160,6 +162,11 @@ function addRunsCommands(program: Command, context: Context, act: Act): void {
   act(cancel, async (flags: CommonFlags & { reason?: string }, id: string) =>
     (await load()).cancelRun(context, id, flags),
   );
+
+  const remove = runs
+    .command("delete <ids...>")
+    .description("delete runs or jobs that have ended, with their logs and artifacts");
+  act(remove, async (flags: CommonFlags, ...ids: string[]) => (await load()).deleteRuns(context, ids, flags));
 
   const rerun = staying(withParams(runs.command("rerun <id>")))
     .description("do a run that has ended again: whole, from a step on, or one attempt")

@@ -148,6 +148,8 @@ describe("a run that takes long", () => {
       "CANCELED: The run was canceled: wrong month",
     );
     expect(await maia(["runs", "cancel", job], options)).toMatchObject({ code: 5 });
+    expect(await maia(["runs", "delete", job], options)).toMatchObject({ code: 0, stdout: `${job} is deleted\n` });
+    expect(await maia(["runs", "show", job], options)).toMatchObject({ code: 3 });
   });
 });
 

@@ -2,6 +2,7 @@ import { findJobView, type JobFilter, listJobs } from "@maia/db";
 import { invalid } from "@maia/domain";
 import type { Upload } from "@maia/intake";
 import { cancelJob, cancelRequest } from "../cancel.js";
+import { deleteEndedJob } from "../delete-job.js";
 import { mediaType, readJson, refuseEncoding } from "../http/body.js";
 import { readMultipart } from "../http/multipart.js";
 import { type Call, created, ok, type Route, route } from "../http/route.js";
@@ -126,6 +127,20 @@ export const jobRoutes: readonly Route[] = [
     answers: { 200: { description: "The job", shape: jobRun } },
     handler: async ({ context, caller, params }) => {
       return ok(presentJob(found(await findJobView(context.db.sql, caller.projects, params.id), "job")));
+    },
+  }),
+  route({
+    method: "delete",
+    path: "/v1/jobs/{id}",
+    operationId: "deleteJob",
+    summary: "Deletes a job that has ended, with its run, its logs and its artifacts",
+    tag: "Jobs",
+    permission: "jobs.delete",
+    answers: { 204: { description: "It is gone" } },
+    handler: async (call) => {
+      const { context, caller, params } = call;
+      await deleteEndedJob(call, found(await findJobView(context.db.sql, caller.projects, params.id), "job"));
+      return { status: 204 };
     },
   }),
   route({

@@ -1,5 +1,6 @@
 import { findRunDetail, findRunHead, listRuns } from "@maia/db";
 import { cancelJob, cancelRequest } from "../cancel.js";
+import { deleteEndedJob } from "../delete-job.js";
 import { ok, type Route, route } from "../http/route.js";
 import { choice, optional, text } from "../http/shapes.js";
 import { found, narrowedTo, workflowOf } from "../lookup.js";
@@ -45,6 +46,21 @@ export const runRoutes: readonly Route[] = [
     answers: { 200: { description: "The run", shape: run } },
     handler: async ({ context, caller, params }) => {
       return ok(presentRun(found(await findRunDetail(context.db, caller.projects, params.id), "run")));
+    },
+  }),
+  route({
+    method: "delete",
+    path: "/v1/runs/{id}",
+    operationId: "deleteRun",
+    summary: "Deletes a run that has ended, with its job, its logs and its artifacts",
+    tag: "Runs",
+    permission: "jobs.delete",
+    answers: { 204: { description: "It is gone" } },
+    handler: async (call) => {
+      const { context, caller, params } = call;
+      const { id, jobId } = found(await findRunHead(context.db, caller.projects, params.id), "run");
+      await deleteEndedJob(call, { id: jobId, runId: id });
+      return { status: 204 };
     },
   }),
   route({

@@ -165,6 +165,17 @@ export async function cancelRun(
   return exitCodes.ok;
 }
 
+/** `maia runs delete ID…`: of runs or of jobs, one after another. */
+export async function deleteRuns(context: Context, ids: readonly string[], flags: CommonFlags): Promise<ExitCode> {
+  const api = await connect(context, flags);
+  for (const id of ids) {
+    await api.delete(`${id.startsWith("run_") ? "v1/runs" : "v1/jobs"}/${encodeURIComponent(id)}`);
+    if (!flags.json) context.terminal.print(`${id} is deleted`);
+  }
+  if (flags.json) printJson(context, { deleted: ids });
+  return exitCodes.ok;
+}
+
 /** The run that an id means: its own, or its job's. */
 export async function findRun(api: ApiClient, id: string): Promise<{ job: JobRun; run: null } | { run: Run }> {
   if (id.startsWith("run_")) return { run: await api.get<Run>(`v1/runs/${encodeURIComponent(id)}`) };

@@ -2,7 +2,8 @@
 CREATE TABLE "Project" (
     "id" TEXT NOT NULL PRIMARY KEY,
     "name" TEXT NOT NULL,
-    "createdAt" DATETIME NOT NULL
+    "createdAt" DATETIME NOT NULL,
+    "eventFloor" INTEGER NOT NULL DEFAULT 0
 );
 
 -- CreateTable
