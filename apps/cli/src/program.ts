@@ -8,7 +8,7 @@ import type { ListFlags, LogsFlags } from "./commands/runs.js";
 import type { ApplyFlags } from "./commands/workflows.js";
 import type { CommonFlags, Context } from "./context.js";
 import type { ExitCode } from "./exit-codes.js";
-import { type Act, collect, limit, project, staying, withParams } from "./flags.js";
+import { type Act, collect, limit, order, project, staying, withParams } from "./flags.js";
 import { addScheduleCommands } from "./schedule-commands.js";
 import { addSecretCommands } from "./secret-commands.js";
 import { ownVersion } from "./version.js";
@@ -106,7 +106,10 @@ function addWorkflowCommands(program: Command, context: Context, act: Act): void
   const workflows = program.command("workflows").description("list and show workflows");
   const list = workflows
     .command("list")
-    .description("the workflows of a project")
+    .description("the workflows of a project, with their last run and how the last twenty ended")
+    .option("--query <text>", "only those with this in their name or description")
+    .addOption(new Option("--sort <what>", "created unless given").choices(["created", "updated", "name"]))
+    .addOption(order())
     .addOption(project())
     .addOption(limit());
   act(list, async (flags: ListFlags) => (await load()).listWorkflows(context, flags));
@@ -146,7 +149,11 @@ function addRunsCommands(program: Command, context: Context, act: Act): void {
     .command("list")
     .description("the newest runs")
     .option("--workflow <workflow>", "only of this workflow")
+    .option("--query <text>", "only of workflows with this in their name")
     .option("--status <status>", "only with this status")
+    .option("--since <time>", "only from then on: a length of time such as 90s or 2h ago, or a moment in RFC 3339")
+    .option("--until <time>", "only before then")
+    .addOption(order())
     .addOption(project())
     .addOption(limit());
   act(list, async (flags: ListFlags) => (await load()).listRuns(context, flags));

@@ -10,7 +10,7 @@ import { choice, type JsonSchema, list, named, object, optional, text } from "..
 import { idempotencyKeyOf, replayHeader } from "../idempotency.js";
 import { keepUpload, takeJob } from "../job-intake.js";
 import { found, narrowedTo, workflowOf } from "../lookup.js";
-import { inProject, pageOf, pageRequest, paging } from "../present/common.js";
+import { inProject, inTime, madeBetween, pageOf, pageRequest, paging, partOf } from "../present/common.js";
 import { jobRun, jobStatuses, presentJob } from "../present/job.js";
 import { appliedWait, waitForEnd, waitOf } from "../wait.js";
 import { explainJob } from "../why.js";
@@ -93,12 +93,14 @@ export const jobRoutes: readonly Route[] = [
     method: "get",
     path: "/v1/jobs",
     operationId: "listJobs",
-    summary: "Jobs, newest first",
+    summary: "Jobs, newest first unless asked for otherwise",
     tag: "Jobs",
     permission: "jobs.read",
     query: {
       ...paging,
       ...inProject,
+      ...inTime,
+      ...partOf("the workflow's name"),
       status: optional(choice(jobStatuses)),
       workflow: optional(text({ description: "By id or by name" })),
       scheduleId: optional(text()),
@@ -112,7 +114,11 @@ export const jobRoutes: readonly Route[] = [
       const projectId = await narrowedTo(call, query.project);
       const workflowId =
         query.workflow === undefined ? undefined : (await workflowOf(call, query.workflow, query.project)).id;
-      const filter: JobFilter = { projectId, status, workflowId, scheduleId, batchId, label: labelOf(query.label) };
+      const filter: JobFilter = {
+        ...{ projectId, status, workflowId, scheduleId, batchId, q: query.q },
+        made: madeBetween(query),
+        label: labelOf(query.label),
+      };
       const page = await listJobs(context.db, caller.projects, filter, pageRequest(query));
       return ok({ ...page, items: page.items.map(presentJob) });
     },

@@ -4,7 +4,7 @@ import { deleteEndedJob } from "../delete-job.js";
 import { ok, type Route, route } from "../http/route.js";
 import { choice, optional, text } from "../http/shapes.js";
 import { found, narrowedTo, workflowOf } from "../lookup.js";
-import { inProject, pageOf, pageRequest, paging } from "../present/common.js";
+import { inProject, inTime, madeBetween, pageOf, pageRequest, paging, partOf } from "../present/common.js";
 import { presentRun, presentRunSummary, run, runStatuses, runSummary } from "../present/run.js";
 
 export const runRoutes: readonly Route[] = [
@@ -12,12 +12,14 @@ export const runRoutes: readonly Route[] = [
     method: "get",
     path: "/v1/runs",
     operationId: "listRuns",
-    summary: "Runs, newest first",
+    summary: "Runs, newest first unless asked for otherwise",
     tag: "Runs",
     permission: "runs.read",
     query: {
       ...paging,
       ...inProject,
+      ...inTime,
+      ...partOf("the workflow's name"),
       status: optional(choice(runStatuses)),
       workflow: optional(text({ description: "By id or by name" })),
     },
@@ -30,7 +32,7 @@ export const runRoutes: readonly Route[] = [
       const page = await listRuns(
         context.db,
         caller.projects,
-        { projectId, status: query.status, workflowId },
+        { projectId, status: query.status, workflowId, q: query.q, made: madeBetween(query) },
         pageRequest(query),
       );
       return ok({ ...page, items: page.items.map(presentRunSummary) });

@@ -10,11 +10,16 @@ import { ago, between, plain } from "../output/format.js";
 import { listArtifacts, printArtifacts, printOutputs } from "../output/report.js";
 import { isEnded, lookOf } from "../output/status.js";
 import { printTable } from "../output/table.js";
-import { finish } from "./run.js";
+import { finish, readDuration } from "./run.js";
 
 export interface ListFlags extends CommonFlags {
   readonly workflow?: string;
   readonly status?: string;
+  readonly query?: string;
+  readonly sort?: string;
+  readonly order?: string;
+  readonly since?: string;
+  readonly until?: string;
   readonly project?: string;
   readonly limit: string;
 }
@@ -22,17 +27,16 @@ export interface ListFlags extends CommonFlags {
 /** `maia runs list`: the newest runs. */
 export async function listRuns(context: Context, flags: ListFlags): Promise<ExitCode> {
   const api = await connect(context, flags);
-  const { workflow, status, project } = flags;
-  const runs = await api.list<Run>(
-    "v1/runs",
-    { workflow, status: status?.toUpperCase(), project },
-    readLimit(flags.limit),
-  );
+  const { workflow, status, project, query: q, order } = flags;
+  const now = context.clock();
+  const createdAfter = momentOf(flags.since, "--since", now);
+  const createdBefore = momentOf(flags.until, "--until", now);
+  const query = { workflow, status: status?.toUpperCase(), project, q, order, createdAfter, createdBefore };
+  const runs = await api.list<Run>("v1/runs", query, readLimit(flags.limit));
   if (flags.json) {
     printJson(context, runs);
     return exitCodes.ok;
   }
-  const now = context.clock();
   const rows = runs.map((run) => {
     const { icon, style } = lookOf(run.status);
     return [
@@ -46,6 +50,12 @@ export async function listRuns(context: Context, flags: ListFlags): Promise<Exit
   printTable(context.terminal, ["RUN", "STATUS", "WORKFLOW", "CREATED", "TOOK"], rows);
   if (runs.length === 0) context.terminal.note("There are no runs yet. Start one: maia run WORKFLOW");
   return exitCodes.ok;
+}
+
+/** `2h`, which is so long ago, or a moment as it is. @throws {CliError} */
+function momentOf(text: string | undefined, flag: string, now: Date): string | undefined {
+  if (text === undefined || /^\d{4}-/.test(text)) return text;
+  return new Date(now.getTime() - readDuration(text, flag)).toISOString();
 }
 
 /** `maia runs show ID`: a run with its steps, outputs and artifacts. Takes the id of a job too. */
