@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { moveJob } from "@maia/db";
+import { moveJob, moveRun, toDbTime } from "@maia/db";
 import { sha256Hex } from "@maia/domain";
 import { aJob, anAttempt, aRun, aWorkflow, endRun, logEvent } from "./rows.js";
 import { type Answer, openTestApi, type RequestOptions, type TestApi } from "./support.js";
@@ -228,6 +228,48 @@ describe("a job", () => {
       expect([answer.status, answer.json.errors?.[0].pointer]).toEqual([422, "/reason"]);
     }
     expect((await api.get(`/v1/jobs/${id}`)).json).toMatchObject({ status: "QUEUED", cancelReason: null });
+  });
+
+  it("that failed says what failed first, in which attempt, and its last lines", async () => {
+    const run = await aRun(api, await aWorkflow(api, "other"));
+    await logEvent(api.db, run, await anAttempt(api, run), 1, ["of the first attempt"]);
+    const last = await anAttempt(api, run, 2);
+    const texts = Array.from({ length: 12 }, (_, i) => `line ${i + 1}`);
+    await api.db.write(async (tx) => {
+      const lines = texts.map((line, i) => ({
+        seq: i + 1,
+        at: api.now.toISOString(),
+        stream: "stderr" as const,
+        line,
+      }));
+      const about = { runId: run.id, projectId: run.projectId, attemptId: last, fromSeq: 1, toSeq: 12 };
+      await tx.event("log_line", about, { runId: run.id, stepKey: "first", attemptNo: 2, lines });
+      await tx.sql.run(`UPDATE "Attempt" SET "status" = 'FAILED', "exitCode" = 3 WHERE "runId" = ?`, run.id);
+      const failure = { code: "STEP_EXIT_CODE" as const, message: "exit code 3", stepKey: "first" };
+      await moveRun(tx, run, "stepFailed", api.now, { failure });
+    });
+    const { failure } = (await api.get(`/v1/runs/${run.id}`)).json;
+    expect(failure).toMatchObject({ code: "STEP_EXIT_CODE", stepKey: "first" });
+    expect(failure.cause).toMatchObject({ kind: "attempt", attemptId: last, attemptNo: 2, attempts: 2, exitCode: 3 });
+    expect(failure.cause.lines).toEqual(texts.slice(2).map((line) => ({ stream: "stderr", line })));
+    const good = await aRun(api, await aWorkflow(api, "good"));
+    await endRun(api, good);
+    expect((await api.get(`/v1/runs/${good.id}`)).json.failure).toBeNull();
+  });
+
+  it("that failed for a file of its input names the file", async () => {
+    const run = await aRun(api, await aWorkflow(api, "other"));
+    await api.db.write(async (tx) => {
+      await tx.sql.run(
+        `INSERT INTO "InputFile" ("id", "jobRunId", "position", "name", "source", "status", "url", "error", "createdAt") VALUES ('file_1', ?, 0, 'a.csv', 'url', 'FAILED', 'http://h/a.csv', 'HTTP 404', ?)`,
+        run.jobId,
+        toDbTime(api.now),
+      );
+      const failure = { code: "INPUT_DOWNLOAD_FAILED" as const, message: "Input file a.csv: HTTP 404", stepKey: null };
+      await moveRun(tx, run, "stepFailed", api.now, { failure });
+    });
+    const { failure } = (await api.get(`/v1/runs/${run.id}`)).json;
+    expect(failure.cause).toMatchObject({ kind: "file", fileId: "file_1", name: "a.csv", error: "HTTP 404" });
   });
 
   it("can be deleted once it has ended, with all that is told of it, and is then nowhere", async () => {

@@ -51,6 +51,7 @@ export async function readRunFacts(
     cancelRequested: row.cancelRequestedAt !== null,
     cancelReason: row.cancelReason,
     timedOut,
+    concurrency: snapshot.concurrency ?? null,
     inputs,
     steps: steps.map((step, position) => {
       const definition = snapshot.steps[position]!;

@@ -18,7 +18,9 @@ beforeAll(async () => {
   db = await openTestDb();
 });
 
-afterAll(() => db[Symbol.asyncDispose]());
+afterAll(async () => {
+  await db[Symbol.asyncDispose]();
+});
 
 /** How the database goes about what a piece of code asks of it. */
 async function plans(ask: (sql: Sql) => Promise<unknown>): Promise<string[]> {

@@ -112,10 +112,11 @@ function planProgress(board: Board, now: Date): void {
     board.actions.push({ do: "moveRun", move: "stepsSucceeded", failure: null });
     return;
   }
+  let room = (board.run.concurrency ?? steps.length) - steps.filter((step) => board.is(step, "RUNNING")).length;
   for (const step of steps) {
     const isReady = step.status === "PENDING" && !step.rollback;
-    if (isReady && step.deps.every((dep) => board.after.get(dep) === "SUCCEEDED")) board.start(step);
-    else goOn(step, board, now);
+    if (!isReady || !step.deps.every((dep) => board.after.get(dep) === "SUCCEEDED")) goOn(step, board, now);
+    else if (room-- > 0) board.start(step);
   }
 }
 

@@ -42,6 +42,8 @@ export interface RunFacts {
   readonly cancelReason?: string | null;
   /** True once the run has taken longer than it may. */
   readonly timedOut: boolean;
+  /** How many steps may go on at once; null: as many as are ready. One that waits for its next attempt goes on. */
+  readonly concurrency?: number | null;
   readonly inputs: readonly {
     readonly id: string;
     readonly name: string;

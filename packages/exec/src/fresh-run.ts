@@ -9,6 +9,7 @@ import { handover } from "./handover.js";
 import type { EndMessage, GoMessage } from "./messages.js";
 import type { KeepBytes } from "./options.js";
 import { linkPackages } from "./packages.js";
+import { isUnlimited } from "./pool.js";
 import type { Session, SlotMessage, SlotUser } from "./session.js";
 import type { Slot } from "./slot-folders.js";
 
@@ -38,8 +39,7 @@ export class FreshRun implements SlotUser {
     private readonly keep: KeepBytes,
   ) {
     const { runtime, limits } = work.task;
-    const isPlain = limits.memoryBytes === null && limits.processes === null;
-    this.slot = isPlain ? session.pool.take(runtime) : session.pool.startOwn(runtime, limits);
+    this.slot = isUnlimited(limits) ? session.pool.take(runtime) : session.pool.startOwn(runtime, limits);
     session.use(this.slot, this);
     this.fill();
   }

@@ -45,10 +45,19 @@ function answerWith(context: ApiContext, methods: Methods): RequestHandler {
   return async (req, res) => {
     const route = methods.get(req.method);
     if (!route) throw new HttpProblem("METHOD_NOT_ALLOWED", `${req.method} is not possible here`, { Allow: allow });
+    const asked = performance.now();
     const call = await prepare(context, route, req, res);
+    const begun = performance.now();
     const reply = await route.handler(call);
-    if (reply) send(req, res, reply);
+    if (!reply) return;
+    const took = [`read;dur=${ms(begun - asked)}`, `work;dur=${ms(performance.now() - begun)}`];
+    res.setHeader("Server-Timing", took.join(", "));
+    send(req, res, reply);
   };
+}
+
+function ms(duration: number): string {
+  return duration.toFixed(1);
 }
 
 /** Who asks, whether they may, and what for; in this order, so that nobody learns anything before they have a name. */

@@ -134,6 +134,7 @@ const definitionSchema: JsonSchema = {
     },
     reuse: { type: "boolean" },
     timeoutMs: { type: ["integer", "null"], description: "How long a run may take" },
+    concurrency: { type: ["integer", "null"], description: "How many steps of a run may go on at once" },
     queueTimeoutMs: { type: ["integer", "null"], description: "How long a job may wait for an engine" },
     steps: {
       type: "array",
@@ -153,6 +154,15 @@ const definitionSchema: JsonSchema = {
           retry: { type: "object" },
           transaction: { type: ["string", "null"] },
           rollback: { type: "boolean" },
+          limits: {
+            type: ["object", "null"],
+            description: "Memory and CPU time of each process of the step, and how many it may have",
+            properties: {
+              memoryBytes: { type: ["integer", "null"] },
+              processes: { type: ["integer", "null"] },
+              cpuMs: { type: ["integer", "null"] },
+            },
+          },
         },
       },
     },

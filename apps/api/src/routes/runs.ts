@@ -1,7 +1,8 @@
 import { findRunDetail, findRunHead, listRuns } from "@maia/db";
 import { cancelJob, cancelRequest } from "../cancel.js";
 import { deleteEndedJob } from "../delete-job.js";
-import { ok, type Route, route } from "../http/route.js";
+import { causeOf } from "../failure-cause.js";
+import { type Call, ok, type Route, route } from "../http/route.js";
 import { choice, optional, text } from "../http/shapes.js";
 import { found, narrowedTo, workflowOf } from "../lookup.js";
 import { inProject, inTime, madeBetween, pageOf, pageRequest, paging, partOf } from "../present/common.js";
@@ -46,9 +47,7 @@ export const runRoutes: readonly Route[] = [
     tag: "Runs",
     permission: "runs.read",
     answers: { 200: { description: "The run", shape: run } },
-    handler: async ({ context, caller, params }) => {
-      return ok(presentRun(found(await findRunDetail(context.db, caller.projects, params.id), "run")));
-    },
+    handler: async (call) => ok(await shownRun(call, call.params.id)),
   }),
   route({
     method: "delete",
@@ -78,10 +77,13 @@ export const runRoutes: readonly Route[] = [
       const { context, caller, params } = call;
       const { jobId } = found(await findRunHead(context.db, caller.projects, params.id), "run");
       await cancelJob(call, jobId, call.body.reason ?? null);
-      return {
-        status: 202,
-        body: presentRun(found(await findRunDetail(context.db, caller.projects, params.id), "run")),
-      };
+      return { status: 202, body: await shownRun(call, params.id) };
     },
   }),
 ];
+
+/** A run as it is now, with what its failure came from. @throws {MaiaError} NOT_FOUND */
+async function shownRun({ context, caller }: Call, id: string) {
+  const detail = found(await findRunDetail(context.db, caller.projects, id), "run");
+  return presentRun(detail, await causeOf(context.db, detail));
+}

@@ -6,6 +6,7 @@ import { usage } from "../errors.js";
 import { type ExitCode, exitCodes } from "../exit-codes.js";
 import { followJob } from "../follow/follow.js";
 import { userArtifacts } from "../follow/run-view.js";
+import { printFailure } from "../output/cause.js";
 import { ago, between, plain } from "../output/format.js";
 import { listArtifacts, printArtifacts, printOutputs } from "../output/report.js";
 import { isEnded, lookOf } from "../output/status.js";
@@ -79,7 +80,7 @@ export async function showRun(context: Context, id: string, flags: CommonFlags):
     `${terminal.paint(style, `${icon} ${run.status}`)}  ${run.workflow} v${run.version}  ${run.id}  ${between(run.createdAt, run.finishedAt)}`,
   );
   if (run.originRunId) terminal.print(terminal.paint("dim", `  re-run of ${run.originRunId}`));
-  if (run.failure) terminal.print(`  ${run.failure.code}: ${plain(run.failure.message)}`);
+  if (run.failure) printFailure(terminal, run.failure, run.steps);
   printTable(terminal, ["STEP", "STATUS", "TOOK", "ATTEMPTS", ""], run.steps.map(stepRow));
   printOutputs(terminal, run);
   const own = userArtifacts(artifacts);
