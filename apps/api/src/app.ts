@@ -1,9 +1,11 @@
 import express, { type ErrorRequestHandler, type Express } from "express";
 import helmet from "helmet";
+import { anonymous } from "./auth.js";
 import type { ApiContext } from "./context.js";
+import { addressOf } from "./http/address.js";
 import { mount } from "./http/dispatch.js";
 import { guard, type HostNames, hostName, isLoopback } from "./http/guard.js";
-import { HttpProblem, isOurFault } from "./http/problems.js";
+import { HttpProblem, isOurFault, statusOfProblem } from "./http/problems.js";
 import { requestIdOf } from "./http/request-id.js";
 import { sendProblem } from "./http/send.js";
 import { routes } from "./routes/index.js";
@@ -60,15 +62,23 @@ function securityHeaders(isEncrypted: boolean) {
 }
 
 /** Every failure ends here: said plainly where it is the caller's, logged and kept to ourselves where it is ours. */
-function lastResort({ logger }: ApiContext): ErrorRequestHandler {
+function lastResort({ logger, refusals }: ApiContext): ErrorRequestHandler {
   return (error: unknown, req, res, _next) => {
     const problem = fromExpress(error);
     if (isOurFault(problem)) {
       logger.error("a request failed", { requestId: requestIdOf(res), method: req.method, path: req.path, error });
     }
+    const status = statusOfProblem(problem);
+    if (REFUSALS.has(status)) {
+      const { actor = anonymous.id, target = req.method } = res.locals as { actor?: string; target?: string };
+      refusals.note({ actor, target, status, ip: addressOf(req), requestId: requestIdOf(res) });
+    }
     sendProblem(req, res, problem);
   };
 }
+
+/** The statuses that say no to who asks, and not to what. */
+const REFUSALS = new Set([401, 403, 429]);
 
 /** The router refuses percent-encoding that is no text in a parameter. */
 function fromExpress(error: unknown): unknown {

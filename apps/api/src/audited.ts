@@ -1,6 +1,6 @@
 import { appendAudit, type Tx } from "@maia/db";
 import type { JsonObject } from "@maia/domain";
-import type { Request } from "express";
+import { addressOf } from "./http/address.js";
 import type { Call } from "./http/route.js";
 
 /** Notes in the audit log, together with the change itself, who made it. */
@@ -12,6 +12,6 @@ export async function audited(
   detail: JsonObject = {},
 ): Promise<void> {
   const { caller, requestId, now } = call;
-  const ip = (call.req as Request).ip ?? null;
+  const ip = addressOf(call.req);
   await appendAudit(tx, { actor: caller.id, action, target, outcome: "ok", requestId, ip, detail }, now);
 }

@@ -5,7 +5,12 @@ import type { SecretBox } from "@maia/secrets";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
 import type { ApiConfig } from "./config.js";
+import type { Gateway } from "./gateway/gateway.js";
 import type { Metrics } from "./metrics.js";
+import type { TokenLimits } from "./oauth/exchange.js";
+import type { Tokens } from "./oauth/tokens.js";
+import type { RateLimit } from "./rate-limit.js";
+import type { Refusals } from "./refusals.js";
 import type { EventHub } from "./sse/hub.js";
 import type { OpenStreams } from "./sse/open-streams.js";
 
@@ -15,9 +20,15 @@ export interface ApiContext {
   readonly db: Db;
   readonly blobs: BlobStore;
   readonly secrets: SecretBox;
+  readonly tokens: Tokens;
+  readonly tokenLimits: TokenLimits;
+  /** Credentials that were not valid, by address. */
+  readonly badCredentials: RateLimit;
+  readonly refusals: Refusals;
   readonly schemas: SchemaWorker;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly gateway: Gateway;
   readonly hub: EventHub;
   readonly streams: OpenStreams;
   readonly metrics: Metrics;

@@ -4,11 +4,13 @@ export const roles = ["viewer", "operator", "editor", "admin"] as const;
 export type Role = (typeof roles)[number];
 
 /**
- * Who may do what: the least role that has each permission, or anyone, without credentials. Every route names one of
- * these, and there is nothing else that a route could allow.
+ * Who may do what: the least role that has each permission; a runner, by its token; or anyone, without credentials. Every
+ * route names one of these, and there is nothing else that a route could allow.
  */
 export const permissions = {
   "health.read": "anyone",
+  "token.request": "anyone",
+  "gateway.use": "runner",
   "metrics.read": "viewer",
   "openapi.read": "viewer",
   "me.read": "viewer",
@@ -33,13 +35,15 @@ export const permissions = {
   "events.read": "viewer",
   "keys.manage": "admin",
   "audit.read": "admin",
-} as const satisfies Record<string, Role | "anyone">;
+} as const satisfies Record<string, Role | "runner" | "anyone">;
 
 export type Permission = keyof typeof permissions;
 
-/** True if the role has the permission; null stands for somebody without credentials. */
-export function isAllowed(role: Role | null, permission: Permission): boolean {
-  const least: Role | "anyone" | undefined = permissions[permission];
+/** True if the role, or a runner, has the permission; null stands for somebody without credentials. */
+export function isAllowed(who: Role | "runner" | null, permission: Permission): boolean {
+  const least: Role | "runner" | "anyone" | undefined = permissions[permission];
   if (least === "anyone") return true;
-  return least !== undefined && role !== null && roles.indexOf(role) >= roles.indexOf(least);
+  if (least === undefined || who === null) return false;
+  if (least === "runner" || who === "runner") return least === who;
+  return roles.indexOf(who) >= roles.indexOf(least);
 }

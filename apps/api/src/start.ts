@@ -5,10 +5,19 @@ import { SecretBox } from "@maia/secrets";
 import { type Logger, Resources } from "@maia/service";
 import type { BlobStore, DataDir } from "@maia/storage";
 import { createApp } from "./app.js";
+import { AuditHeadLog } from "./audit-head.js";
+import { BAD_CREDENTIALS_PER_MINUTE } from "./auth.js";
 import { type ApiConfig, requireSafeHost } from "./config.js";
 import type { ApiContext } from "./context.js";
+import { Gateway } from "./gateway/gateway.js";
 import { HttpServer } from "./http/server.js";
 import { Metrics } from "./metrics.js";
+import { type ClientKinds, clientFinder, clientKinds } from "./oauth/clients.js";
+import { TokenLimits } from "./oauth/exchange.js";
+import { SigningKeys } from "./oauth/signing-keys.js";
+import { Tokens } from "./oauth/tokens.js";
+import { RateLimit } from "./rate-limit.js";
+import { Refusals } from "./refusals.js";
 import { resealSecrets } from "./reseal-secrets.js";
 import { EventHub } from "./sse/hub.js";
 import { OpenStreams } from "./sse/open-streams.js";
@@ -20,6 +29,8 @@ export interface ApiDeps {
   readonly dataDir: DataDir;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Who may have tokens; API keys unless told. */
+  readonly clients?: ClientKinds;
 }
 
 /** An API that answers. */
@@ -34,10 +45,18 @@ const CONNECTIONS_PER_ADDRESS = 2_000;
 /** Starts the API. Disposing it stops it gracefully: what is in flight finishes, followers are told to come back. */
 export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
   requireSafeHost(config);
-  const { db, blobs, dataDir, logger, clock } = deps;
+  const { db, blobs, dataDir, logger, clock, clients = clientKinds } = deps;
   await using stack = new Resources();
   const secrets = new SecretBox(config.secretKeys, dataDir.secretKey);
   await resealSecrets(db, secrets, logger);
+  const tokens = new Tokens({
+    db,
+    keys: new SigningKeys(dataDir.tokenKey),
+    findClient: clientFinder(clients),
+    ttlMs: config.constants.tokenTtlMs,
+  });
+  const heads = stack.use(new AuditHeadLog(db, logger, config.constants.auditHeadMs));
+  const refusals = stack.use(new Refusals(db, clock, logger));
   const { schemaValidateMs, schemaMaxBytes, schemaNodesMax } = config.constants;
   const schemas = openSchemaWorker({
     validateMs: schemaValidateMs,
@@ -45,6 +64,7 @@ export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
     nodesMax: schemaNodesMax,
   });
   stack.use(schemas);
+  const gateway = stack.use(new Gateway({ db, blobs, secrets, constants: config.constants, logger, clock }));
   const hub = stack.use(new EventHub(db, logger));
   const streams = stack.use(new OpenStreams({ heartbeatMs: config.sseHeartbeatMs, stuckMs: config.sseStuckMs }));
   const metrics = new Metrics({ db, streams: () => streams.size });
@@ -54,9 +74,14 @@ export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
     db,
     blobs,
     secrets,
+    tokens,
+    tokenLimits: new TokenLimits(),
+    badCredentials: new RateLimit(BAD_CREDENTIALS_PER_MINUTE),
+    refusals,
     schemas,
     logger,
     clock,
+    gateway,
     hub,
     streams,
     metrics,
@@ -66,9 +91,11 @@ export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
   const server = stack.use(await HttpServer.listen(settings, createApp(context)));
   stack.defer(() => {
     stop.abort();
+    gateway.switchboard.close();
     streams.endAll();
   });
   const open = stack.move();
   logger.info("listening", { url: server.url });
+  await heads.tell();
   return { url: server.url, [Symbol.asyncDispose]: () => open[Symbol.asyncDispose]() };
 }

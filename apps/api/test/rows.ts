@@ -80,8 +80,8 @@ export async function insertJob(
   { id, workflow, environmentId, now, status, labels, inputJson }: JobValues,
 ) {
   await sql.run(
-    `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "status", "inputJson", "labels", "trigger", "createdAt")
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'manual', ?)`,
+    `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "runnerId", "status", "inputJson", "labels", "trigger", "createdAt")
+     VALUES (?, ?, ?, ?, ?, (SELECT "id" FROM "Runner" WHERE "name" = 'hosted'), ?, ?, ?, 'manual', ?)`,
     id,
     workflow.projectId,
     workflow.id,
@@ -107,6 +107,7 @@ export async function aRun(
     projectId: job.projectId,
     workflowId: workflow.id,
     versionId: workflow.versionId,
+    runnerId: "hosted",
     epoch: 1,
     ownerId: "eng_test",
     status: "RUNNING",

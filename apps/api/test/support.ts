@@ -88,6 +88,7 @@ export async function openTestApi(change: Partial<ApiConfig> = {}): Promise<Test
       headers: { ...auth, ...headers },
       body: body ?? null,
       redirect: "manual",
+      duplex: "half",
     });
     return answerOf(res);
   };

@@ -1,53 +1,31 @@
-import { randomBytes } from "node:crypto";
 import {
-  type AttemptRef,
   abandonInputFiles,
-  INPUT_ARTIFACT,
-  insertArtifact,
-  insertAttempt,
-  measure,
   moveRun,
   moveStep,
   type OwnedRun,
   readRunFacts,
-  readUpstream,
-  renderInput,
   requestStop,
   setNextAttempt,
   stepOutputs,
   type Tx,
+  takeBack,
+  unqueueSteps,
 } from "@maia/db";
-import {
-  type Action,
-  type Json,
-  madeAt,
-  newId,
-  type PlanLimits,
-  planRun,
-  type RunFacts,
-  resolveOutputs,
-} from "@maia/domain";
+import { type Action, type Json, madeAt, type PlanLimits, planRun, type RunFacts, resolveOutputs } from "@maia/domain";
+import { endUnheard } from "@maia/record";
+import type { LoadedVersion } from "@maia/tasks";
+import { NOTHING_WAITS, type OpenedAttempt, type Scene, startAttempt, type Waiting } from "./opening.js";
+import type { PlacingRules } from "./placing.js";
 import type { Hold } from "./slots.js";
-import type { LoadedVersion } from "./snapshots.js";
 import type { SteadyTimes } from "./steady-times.js";
-
-/** An attempt that was opened and is to be sent once its write has committed. */
-export interface OpenedAttempt {
-  readonly ref: AttemptRef;
-  readonly token: string;
-  /** The text of its `input.json`. */
-  readonly input: string;
-  /** The ledger that it is bound to. */
-  readonly ledgerId: string;
-}
+import { closeTransactions } from "./step-transactions.js";
 
 /** What a write that advanced a run leaves to be done outside of the database. */
 export interface Advanced {
   readonly opened: readonly OpenedAttempt[];
   readonly stop: readonly string[];
   readonly fetch: readonly string[];
-  /** True: steps are ready, but there was no slot for them. */
-  readonly hungry: boolean;
+  readonly waiting: Waiting;
   /** When the next retry is due, if this write planned one. */
   readonly retryAt: Date | null;
   /** True: the run has ended, or is no longer ours. */
@@ -57,9 +35,7 @@ export interface Advanced {
 /** Who advances runs, and within what. */
 export interface Advancer {
   readonly engineId: string;
-  /** The ledger that new attempts are bound to; null while the executor cannot be reached, then none is opened. */
-  readonly ledgerId: string | null;
-  readonly runnerId: string;
+  readonly placing: PlacingRules;
   readonly limits: PlanLimits;
   readonly times: SteadyTimes;
 }
@@ -79,12 +55,13 @@ export async function advanceRun(
   hold: Hold,
   now: Date,
 ): Promise<Advanced> {
-  const scene: Scene = { tx, run, version, who, hold, now };
-  const work: Work = { opened: [], stop: [], fetch: [], hungry: false, retryAt: null, over: false };
+  const scene: AdvanceScene = { tx, run, version, who, hold, now };
+  const work: Work = { opened: [], stop: [], fetch: [], waiting: NOTHING_WAITS, retryAt: null, over: false };
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const timedOut = (runWaitMs(who.times, run, version, now) ?? 1) <= 0;
     const facts = await readRunFacts(tx, run, version.snapshot, timedOut);
     if (!facts) return { ...work, over: true };
+    await closeTransactions(tx, run, version.snapshot.steps, facts, now);
     const actions = planRun(onSteadyTime(facts, who.times, now), now, who.limits);
     if (actions.length === 0) return { ...work, over: isOver(facts) };
     let again = false;
@@ -119,23 +96,17 @@ interface Work {
   opened: OpenedAttempt[];
   stop: string[];
   fetch: string[];
-  hungry: boolean;
+  waiting: Waiting;
   retryAt: Date | null;
   over: boolean;
 }
 
-/** The write in which a run is carried on: whose run it is, who does it, and within what. */
-interface Scene {
-  readonly tx: Tx;
-  readonly run: OwnedRun;
-  readonly version: LoadedVersion;
+interface AdvanceScene extends Scene {
   readonly who: Advancer;
-  readonly hold: Hold;
-  readonly now: Date;
 }
 
 /** @returns true when the plan must be made again, because the action makes new ones possible at once. */
-async function carryOut(scene: Scene, facts: RunFacts, action: Action, work: Work): Promise<boolean> {
+async function carryOut(scene: AdvanceScene, facts: RunFacts, action: Action, work: Work): Promise<boolean> {
   const { tx, run, version, who, now } = scene;
   switch (action.do) {
     case "moveRun": {
@@ -148,6 +119,7 @@ async function carryOut(scene: Scene, facts: RunFacts, action: Action, work: Wor
     }
     case "moveStep":
       await moveStep(tx, run, action.stepKey, action.move, now);
+      if (facts.steps.find(({ key }) => key === action.stepKey)?.queuedAt) await unqueueSteps(tx, run, action.stepKey);
       return false;
     case "waitForRetry":
       await setNextAttempt(tx, run, action.stepKey, action.until, now);
@@ -157,47 +129,27 @@ async function carryOut(scene: Scene, facts: RunFacts, action: Action, work: Wor
     case "stopAttempt":
       await requestStop(tx, run, action.attemptId, now);
       work.stop.push(action.attemptId);
-      return false;
+      return run.runnerId === who.placing.runnerId ? false : stopAfar(scene, facts, action);
     case "fetchInput":
       work.fetch.push(action.fileId);
       return false;
-    case "startAttempt": {
-      const opened = await startAttempt(scene, facts, action.stepKey, action.no);
-      if (opened) work.opened.push(opened);
-      else work.hungry = true;
-      return false;
-    }
+    case "startAttempt":
+      return startAttempt(scene, facts, action, work);
   }
 }
 
-/** Opens an attempt where there is room for it. */
-async function startAttempt(scene: Scene, facts: RunFacts, stepKey: string, no: number): Promise<OpenedAttempt | null> {
-  const { tx, run, who, hold, now } = scene;
-  const { engineId, runnerId, ledgerId } = who;
-  if (ledgerId === null || !hold.take()) return null;
-  const step = facts.steps.find((candidate) => candidate.key === stepKey);
-  if (step?.status === "PENDING") await moveStep(tx, run, stepKey, "start", now);
-  else await setNextAttempt(tx, run, stepKey, null, now);
-  const token = randomBytes(24).toString("base64url");
-  const attempt = { id: newId("attempt", now), stepKey, no, token, engineId, runnerId, ledgerId };
-  const ref = await insertAttempt(tx, run, attempt, now);
-  const input = await inputText(tx, run.id, stepKey, no, step?.deps ?? []);
-  const file = { name: INPUT_ARTIFACT, mime: "application/json", ...measure(input), system: true };
-  await insertArtifact(tx, ref, file, now);
-  return { ref, token, input, ledgerId };
-}
-
-/** The text of an attempt's `input.json`, from the facts that stand when it opens. */
-export async function inputText(
-  tx: Pick<Tx, "sql">,
-  runId: string,
-  stepKey: string,
-  attemptNo: number,
-  deps: readonly string[],
-): Promise<string> {
-  const row = await tx.sql.get<{ initialInput: string }>(`SELECT "initialInput" FROM "Run" WHERE "id" = ?`, runId);
-  const upstream = await readUpstream(tx.sql, runId, deps);
-  return renderInput({ runId, stepKey, attemptNo, initialInput: row?.initialInput ?? "{}", upstream });
+/** A task that has not left Maia is taken back; for one that has, the gateway asks. @returns true when it is over. */
+async function stopAfar(
+  { tx, run, now }: Scene,
+  facts: RunFacts,
+  { stepKey, attemptId }: { readonly stepKey: string; readonly attemptId: string },
+): Promise<boolean> {
+  tx.ring("engine"); // the gateway listens to the same bell
+  const no = facts.steps.find(({ key }) => key === stepKey)?.attempts.find(({ id }) => id === attemptId)?.no ?? 0;
+  const ref = { id: attemptId, runId: run.id, projectId: run.projectId, stepKey, no, epoch: run.epoch };
+  if (!(await takeBack(tx, ref))) return false;
+  const failure = { code: "CANCELED" as const, message: "The step was stopped before it started" };
+  return endUnheard(tx, ref, { move: "cancel", failure }, now);
 }
 
 async function outputsOf(tx: Tx, run: OwnedRun, version: LoadedVersion): Promise<{ [name: string]: Json } | null> {

@@ -1,25 +1,16 @@
 import type { AttemptRef, Db, Tx } from "@maia/db";
 import { type AttemptEnd, type Clock, isMaiaError } from "@maia/domain";
+import { afterOwnLines, endUnheard, type Landing, landFrames } from "@maia/record";
 import { type CancelMode, type Executor, ExecutorError, type Frame } from "@maia/runner-protocol";
 import type { SecretBox } from "@maia/secrets";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
+import { buildTask, TaskError, type TaskRules } from "@maia/tasks";
 import { type Advanced, type Advancer, advanceRun } from "./advance.js";
-import { buildTask, TaskError, type TaskRules } from "./dispatch.js";
-import {
-  after,
-  drained,
-  type Flight,
-  type InHand,
-  judgeRefusal,
-  type Landing,
-  land,
-  loseFlight,
-  onGround,
-} from "./flights.js";
+import { drained, type Flight, type InHand, judgeRefusal, onGround } from "./flights.js";
 import { LetGo, type PackagesDeps, packagesOf, StoppedBeforeStart } from "./packages.js";
 import { Backoff, pause } from "./pause.js";
-import { PinningError, Pinnings } from "./pinning.js";
+import { PinningError, type Pinnings } from "./pinning.js";
 import type { Slots } from "./slots.js";
 import type { Writes } from "./writes.js";
 
@@ -37,6 +28,7 @@ export interface CarrierDeps {
   readonly clock: Clock;
   readonly rules: TaskRules;
   readonly stopped: AbortSignal;
+  readonly pinnings: Pinnings;
   readonly advancer: () => Advancer;
   /** Told what a write that ended an attempt leaves to be done; null: the attempt was not ours to end. */
   readonly landed: (inHand: InHand, advanced: Advanced | null) => void;
@@ -61,9 +53,9 @@ export class Carrier {
   readonly #packages: PackagesDeps;
 
   constructor(private readonly deps: CarrierDeps) {
-    const { writes, clock } = deps;
+    const { writes, clock, pinnings } = deps;
     const isOurs = (flight: Flight) => this.#flights.get(flight.ref.id) === flight;
-    this.#packages = { pinnings: new Pinnings(deps), writes, clock, isOurs };
+    this.#packages = { pinnings, writes, clock, isOurs };
   }
 
   get size(): number {
@@ -147,7 +139,7 @@ export class Carrier {
     if (flight.stop !== null && flight.lastSeq === flight.seqBase && this.isLocal) throw new StoppedBeforeStart();
     const fromSeq = flight.lastSeq - flight.seqBase + 1;
     for await (const frames of executor.start(task, find, { ledgerId: attempt.ledgerId, fromSeq }))
-      yield after(flight.seqBase, frames);
+      yield afterOwnLines(flight.seqBase, frames);
   }
 
   async #fly(flight: Flight, open: () => AsyncIterable<readonly Frame[]>): Promise<void> {
@@ -191,15 +183,16 @@ export class Carrier {
 
   async #record(flight: Flight, frames: readonly Frame[]): Promise<Landing> {
     const now = this.deps.clock();
+    const instead = flight.draining ? drained() : null;
     if (!frames.some((frame) => frame.type === "exit"))
-      return this.deps.writes.patiently((tx) => land(tx, flight, frames, now));
-    return this.#ending(flight, (tx) => land(tx, flight, frames, now), now);
+      return this.deps.writes.patiently((tx) => landFrames(tx, flight.ref, frames, instead, now));
+    return this.#ending(flight, (tx) => landFrames(tx, flight.ref, frames, instead, now), now);
   }
 
   async #end(flight: Flight, end: AttemptEnd): Promise<void> {
     const now = this.deps.clock();
     const ending = async (tx: Tx): Promise<Landing> => {
-      await loseFlight(tx, flight, end, now);
+      await endUnheard(tx, flight.ref, end, now);
       return { kind: "landed" };
     };
     await this.#ending(flight, ending, now);

@@ -1,9 +1,9 @@
 import { initialFiles, insertRun, isEngineLive, moveJob, type OwnedRun, type QueuedJob, type Tx } from "@maia/db";
 import { newId } from "@maia/domain";
+import type { LoadedVersion, Snapshots } from "@maia/tasks";
 import { type Advanced, type Advancer, advanceRun } from "./advance.js";
 import { openFork } from "./fork.js";
 import type { Hold } from "./slots.js";
-import type { LoadedVersion, Snapshots } from "./snapshots.js";
 
 /** A job that became a run, and what its first steps need. */
 export interface Claimed {
@@ -56,6 +56,7 @@ async function prepare(tx: Tx, job: QueuedJob, snapshots: Snapshots, now: Date) 
     projectId: job.projectId,
     workflowId: job.workflowId,
     versionId: job.workflowVersionId,
+    runnerId: job.runnerId,
     epoch: 1,
   };
   const status = files.every((file) => file.status === "READY") ? ("RUNNING" as const) : ("PENDING_INPUTS" as const);

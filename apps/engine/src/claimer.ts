@@ -1,9 +1,9 @@
 import { type Db, nextQueuedJobs, type QueuedJob, type Tx } from "@maia/db";
 import { type Clock, isMaiaError } from "@maia/domain";
 import type { Logger } from "@maia/service";
+import type { Snapshots } from "@maia/tasks";
 import type { Advancer } from "./advance.js";
 import { type Claimed, claimJobs, refuseJob } from "./claim.js";
-import type { Snapshots } from "./snapshots.js";
 import type { Writes } from "./writes.js";
 
 export interface ClaimerDeps {
@@ -22,26 +22,27 @@ const CHUNK = 32;
 
 /** Takes jobs from the queue: many in one write, and one by one where one of them spoils it for the others. */
 export class Claimer {
-  /** The workflow that had the last turn. */
-  #lastServed: string | null = null;
+  /** The workflow that had the last turn, of each runner's. */
+  readonly #lastServed = new Map<string, string>();
 
   constructor(private readonly deps: ClaimerDeps) {}
 
-  /** Claims what is next, as far as there is room. True: there may be more. */
-  async claim(room: number): Promise<boolean> {
+  /** Claims what is next for a runner, as far as there is room. True: there may be more. */
+  async claim(runnerId: string, room: number): Promise<boolean> {
     const limit = Math.min(room, CHUNK);
     let taken = 0;
     try {
       await this.#open(async (tx) => {
-        const jobs = await nextQueuedJobs(tx.sql, limit, this.#lastServed);
-        this.#lastServed = jobs.at(-1)?.workflowId ?? this.#lastServed;
+        const jobs = await nextQueuedJobs(tx.sql, runnerId, limit, this.#lastServed.get(runnerId));
+        const last = jobs.at(-1);
+        if (last) this.#lastServed.set(runnerId, last.workflowId);
         taken = jobs.length;
         return jobs;
       });
     } catch (error) {
       if (isMaiaError(error)) throw error; // the database's trouble, and no job's
       this.deps.logger.error("jobs could not be claimed together; trying one by one", { error });
-      await this.#claimOneByOne(limit);
+      await this.#claimOneByOne(runnerId, limit);
     }
     return taken === limit;
   }
@@ -56,9 +57,9 @@ export class Claimer {
   }
 
   /** Finds the job that cannot be opened, and fails it alone (G12). */
-  async #claimOneByOne(limit: number): Promise<void> {
+  async #claimOneByOne(runnerId: string, limit: number): Promise<void> {
     const { db, writes, logger, clock } = this.deps;
-    for (const job of await nextQueuedJobs(db.sql, limit)) {
+    for (const job of await nextQueuedJobs(db.sql, runnerId, limit)) {
       try {
         await this.#open(async () => [job]);
       } catch (error) {

@@ -1,28 +1,31 @@
-import { type Db, type OwnedRun, quarantineRun } from "@maia/db";
-import type { Clock } from "@maia/domain";
+import { type Db, type OwnedRun, quarantineRun, queuedSteps } from "@maia/db";
+import { type Clock, QUEUED_AHEAD } from "@maia/domain";
 import type { Executor } from "@maia/runner-protocol";
 import type { SchemaWorker } from "@maia/schema";
 import type { SecretBox } from "@maia/secrets";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
+import { Snapshots, taskRules } from "@maia/tasks";
 import { Adopter } from "./adopter.js";
 import { type Advanced, type Advancer, advanceRun } from "./advance.js";
+import { Afar } from "./afar.js";
 import { Batches } from "./batches.js";
 import { Carrier } from "./carrier.js";
 import { Claimer } from "./claimer.js";
 import type { EngineConfig } from "./config.js";
-import { taskRules } from "./dispatch.js";
 import { DueRuns } from "./due-runs.js";
 import { Fetches, type InputFetcher } from "./fetches.js";
+import { FleetWatch } from "./fleet-watch.js";
 import type { InHand } from "./flights.js";
 import { versionOf } from "./fork.js";
 import { Lease, type Monotonic } from "./lease.js";
 import { pause } from "./pause.js";
+import { Pinnings } from "./pinning.js";
 import { QueueWatch } from "./queue-watch.js";
 import { recoverRun } from "./recover.js";
+import { RunnerQueues } from "./runner-queues.js";
 import { Schedules } from "./schedules.js";
 import { Slots } from "./slots.js";
-import { Snapshots } from "./snapshots.js";
 import { SteadyTimes } from "./steady-times.js";
 import { Ticker } from "./ticker.js";
 import { Writes } from "./writes.js";
@@ -58,6 +61,10 @@ export class Engine implements AsyncDisposable {
   readonly #writes: Writes;
   readonly #ticker: Ticker;
   readonly #carrier: Carrier;
+  /** Attempts that runners elsewhere have in hand. */
+  readonly #afar: Afar;
+  readonly #runnerQueues: RunnerQueues;
+  readonly #fleet: FleetWatch;
   readonly #claimer: Claimer;
   readonly #schedules: Schedules;
   readonly #batches: Batches;
@@ -93,6 +100,17 @@ export class Engine implements AsyncDisposable {
       retryMs: constants.engineTickMs,
       logger,
     });
+    const rules = taskRules(constants);
+    const pinnings = new Pinnings({ db, blobs, executor, clock, stopped, rules, writes: this.#writes });
+    this.#afar = new Afar({
+      db,
+      clock,
+      logger,
+      stopped,
+      pinnings,
+      writes: this.#writes,
+      ended: () => this.#ticker.wake(),
+    });
     this.#carrier = new Carrier({
       db,
       blobs,
@@ -103,7 +121,8 @@ export class Engine implements AsyncDisposable {
       stopped,
       slots: this.#slots,
       writes: this.#writes,
-      rules: taskRules(constants),
+      rules,
+      pinnings,
       advancer: () => this.#advancer(),
       landed: (inHand, advanced) => this.#landed(inHand, advanced),
       broken: (inHand, error) => this.#quarantine(inHand.run, error),
@@ -128,6 +147,17 @@ export class Engine implements AsyncDisposable {
       writes: this.#writes,
       room: () => this.#room(),
       take: (run) => this.#recover(run),
+    });
+    this.#runnerQueues = new RunnerQueues({ db, clock, wakeAt, autoResumeMs: constants.pauseAutoResumeMs });
+    this.#fleet = new FleetWatch({
+      db,
+      clock,
+      logger,
+      constants,
+      wakeAt,
+      writes: this.#writes,
+      monotonic: deps.monotonic,
+      afar: this.#afar,
     });
     this.#queue = new QueueWatch({ db, clock, monotonic: deps.monotonic, writes: this.#writes });
     this.#batches = new Batches({ db, blobs, logger, clock, writes: this.#writes });
@@ -169,26 +199,41 @@ export class Engine implements AsyncDisposable {
     const due = await this.#due.find();
     if (this.#ledgerId() === null) this.#waitForExecutor();
     else if (this.#slots.free > 0) for (const runId of this.#hungry) due.add(runId);
+    const others = await this.#fleet.look();
+    for (const runId of await this.#afar.takeEnded()) due.add(runId);
+    if (!this.#draining) for (const runId of await this.#runnerQueues.due()) due.add(runId);
     await Promise.all([...due].map((runId) => this.#advanceSafely(runId)));
     const nextMs = await this.#queue.expire();
     if (nextMs !== null) this.#ticker.wakeAt(nextMs);
     if (!this.#draining) await this.#batches.tick();
-    await this.#claim();
+    await this.#claim(others.map(({ id }) => id));
   }
 
   #waitForExecutor(): void {
     if (this.#hungry.size > 0 && !this.#draining) this.#ticker.wakeAt(UNREACHED_MS);
   }
 
-  async #claim(): Promise<void> {
+  async #claim(others: readonly string[]): Promise<void> {
     await this.#adopter.first();
     const room = this.#room();
-    if (room !== null && room > 0 && (await this.#claimer.claim(room))) this.#ticker.wake();
+    if (room === null) return;
+    if (room > 0 && (await this.#claimer.claim(this.deps.runnerId, room))) this.#ticker.wake();
+    const waiting = others.length > 0 ? await queuedSteps(this.deps.db.sql) : new Map<string, number>();
+    for (const runnerId of others) {
+      const ahead = QUEUED_AHEAD - (waiting.get(runnerId) ?? 0);
+      if (ahead > 0 && (await this.#claimer.claim(runnerId, ahead))) this.#ticker.wake();
+    }
   }
 
-  /** How many runs more may be taken in hand; null: none will be. */
+  /** How many runs more that this engine executes itself may be taken in hand; null: none will be. */
   #room(): number | null {
-    return this.#draining ? null : this.config.constants.runConcurrency - this.#runs.size;
+    return this.#draining ? null : this.config.constants.runConcurrency - this.#runsHere;
+  }
+
+  get #runsHere(): number {
+    let count = 0;
+    for (const { run } of this.#runs.values()) if (run.runnerId === this.deps.runnerId) count += 1;
+    return count;
   }
 
   async #advance(runId: string): Promise<void> {
@@ -225,9 +270,16 @@ export class Engine implements AsyncDisposable {
   }
 
   #advancer(): Advancer {
-    const limits = { maxAttemptsLost: this.config.constants.maxAttemptsLost };
-    const { runnerId } = this.deps;
-    return { engineId: this.engineId, ledgerId: this.#ledgerId(), runnerId, limits, times: this.#times };
+    const { maxAttemptsLost, pauseAutoResumeMs, resumeQueueTimeoutMs, gatewayReconnectWindowMs } =
+      this.config.constants;
+    const placing = {
+      runnerId: this.deps.runnerId,
+      ledgerId: this.#ledgerId(),
+      autoResumeMs: pauseAutoResumeMs,
+      resumeQueueTimeoutMs,
+      gatewayWindowMs: gatewayReconnectWindowMs,
+    };
+    return { engineId: this.engineId, placing, limits: { maxAttemptsLost }, times: this.#times };
   }
 
   /** The ledger for new attempts; null: none may be opened now. */
@@ -242,10 +294,14 @@ export class Engine implements AsyncDisposable {
 
   /** Does outside of the database what a committed write asks for. */
   #follow(inHand: InHand, advanced: Advanced): void {
-    for (const opened of advanced.opened) this.#carrier.carry(inHand, opened);
+    for (const opened of advanced.opened) {
+      if (opened.afar) this.#afar.follow(inHand, opened.ref, opened.afar);
+      else this.#carrier.carry(inHand, opened);
+    }
     for (const attemptId of advanced.stop) this.#carrier.cancel(attemptId, "stop");
     for (const fileId of advanced.fetch) this.#fetches.start(inHand, fileId);
-    if (advanced.hungry) {
+    this.#runnerQueues.note(inHand.run.id, inHand.run.runnerId, advanced.waiting);
+    if (advanced.waiting.here) {
       this.#hungry.add(inHand.run.id);
       if (this.#ledgerId() === null) this.#waitForExecutor();
     }
@@ -261,6 +317,8 @@ export class Engine implements AsyncDisposable {
   #forget(runId: string): void {
     this.#runs.delete(runId);
     this.#hungry.delete(runId);
+    this.#runnerQueues.drop(runId);
+    this.#afar.forget(runId);
     this.#fetches.stop(runId);
     this.#times.forget(runId);
   }
@@ -294,7 +352,7 @@ export class Engine implements AsyncDisposable {
     try {
       const inHand = { run, version: await versionOf(this.deps.db.sql, this.#snapshots, run) };
       this.#runs.set(run.id, inHand);
-      await recoverRun(this.deps.db, this.#carrier, this.#slots, inHand);
+      await recoverRun(this.deps.db, { carrier: this.#carrier, afar: this.#afar }, this.#slots, inHand);
       await this.#advance(run.id);
       this.#ticker.wake();
     } catch (error) {

@@ -1,6 +1,6 @@
 import { findOrigin, findRerun, type OwnedRun, type QueuedJob, type Sql, type StepResult, stepResults } from "@maia/db";
 import { aloneWith, type Rerun, stepsBefore, stepsToReuse } from "@maia/domain";
-import type { LoadedVersion, Snapshots } from "./snapshots.js";
+import type { LoadedVersion, Snapshots } from "@maia/tasks";
 
 /** What a run begins with. */
 export interface Fork {

@@ -1,6 +1,7 @@
 import type { Clock } from "@maia/domain";
+import { landOwnLines } from "@maia/record";
 import type { TaskDeps } from "@maia/runner-protocol";
-import { type Flight, landOwnLines } from "./flights.js";
+import type { Flight } from "./flights.js";
 import type { Pinnings } from "./pinning.js";
 import type { Writes } from "./writes.js";
 
@@ -44,7 +45,8 @@ export async function packagesOf(flight: Flight, deps: PackagesDeps): Promise<Ta
 }
 
 async function tell(flight: Flight, lines: readonly string[], { writes, clock }: PackagesDeps): Promise<void> {
-  if (!(await writes.patiently((tx) => landOwnLines(tx, flight, lines, clock())))) throw new LetGo();
+  if (!(await writes.patiently((tx) => landOwnLines(tx, flight.ref, flight.lastSeq, lines, clock()))))
+    throw new LetGo();
   flight.lastSeq += lines.length;
   flight.seqBase = flight.lastSeq;
 }

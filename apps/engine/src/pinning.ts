@@ -13,7 +13,7 @@ import {
 } from "@maia/domain";
 import { type Executor, ExecutorError, type Frame, type Task, type TaskDeps } from "@maia/runner-protocol";
 import type { BlobStore } from "@maia/storage";
-import type { TaskRules } from "./dispatch.js";
+import type { TaskRules } from "@maia/tasks";
 import type { InHand } from "./flights.js";
 import { Backoff, pause } from "./pause.js";
 import type { Writes } from "./writes.js";

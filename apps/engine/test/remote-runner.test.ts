@@ -87,7 +87,7 @@ describe("an engine and its runner, on a bad network", () => {
       cuts = proxy.connections > first + 1;
     }
     expect(bytes).toBeGreaterThan(700); // the head and every byte of the frames
-  });
+  }, 240_000);
 
   it("every line of a busy step comes once and in order while the link breaks again and again (G14)", async () => {
     const count = 20_000;

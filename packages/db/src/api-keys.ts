@@ -87,7 +87,22 @@ export async function findApiKeyBySecret(
   const matches = timingSafeEqual(Buffer.from(sha256Hex(secret)), Buffer.from(row?.secretHash ?? NO_HASH));
   if (!row || !matches) return null;
   const key = fromRow(row);
-  return key.revokedAt === null && (key.expiresAt === null || key.expiresAt > now) ? key : null;
+  return counts(key, now) ? key : null;
+}
+
+function counts({ revokedAt, expiresAt }: ApiKey, now: Date): boolean {
+  return revokedAt === null && (expiresAt === null || expiresAt > now);
+}
+
+/** A key that counts now, with the hash of its secret: for whoever compares the secret themselves. */
+export async function findApiKeyCredential(
+  sql: Sql,
+  id: string,
+  now: Date,
+): Promise<{ readonly key: ApiKey; readonly secretHash: string } | null> {
+  const row = await sql.get<ApiKeyRow>(`SELECT * FROM "ApiKey" WHERE "id" = ?`, id);
+  const key = row && fromRow(row);
+  return key && counts(key, now) ? { key, secretHash: row.secretHash } : null;
 }
 
 /** All keys, the newest first, revoked ones too. */

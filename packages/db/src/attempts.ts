@@ -20,14 +20,16 @@ export interface NewAttempt {
   readonly token: string;
   readonly engineId: string;
   readonly runnerId: string | null;
+  /** The process of the runner, where the gateway carries the attempt. */
+  readonly instanceId?: string | null;
   readonly ledgerId: string | null;
 }
 
 /** Opens an attempt, DISPATCHING and bound to a ledger, before anything is sent anywhere. */
 export async function insertAttempt(tx: Tx, run: OwnedRun, attempt: NewAttempt, now: Date): Promise<AttemptRef> {
   await tx.sql.run(
-    `INSERT INTO "Attempt" ("id", "runId", "stepKey", "no", "status", "epoch", "engineId", "token", "runnerId", "ledgerId", "createdAt")
-     VALUES (?, ?, ?, ?, 'DISPATCHING', ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO "Attempt" ("id", "runId", "stepKey", "no", "status", "epoch", "engineId", "token", "runnerId", "instanceId", "ledgerId", "createdAt")
+     VALUES (?, ?, ?, ?, 'DISPATCHING', ?, ?, ?, ?, ?, ?, ?)`,
     attempt.id,
     run.id,
     attempt.stepKey,
@@ -36,6 +38,7 @@ export async function insertAttempt(tx: Tx, run: OwnedRun, attempt: NewAttempt, 
     attempt.engineId,
     attempt.token,
     attempt.runnerId,
+    attempt.instanceId ?? null,
     attempt.ledgerId,
     toDbTime(now),
   );
@@ -215,13 +218,15 @@ export interface LiveAttempt {
   /** So many of the lines are Maia's own; the executor counts its frames after them. */
   readonly seqBase: number;
   readonly ledgerId: string | null;
+  readonly instanceId: string | null;
+  readonly offeredAt: string | null;
   readonly token: string;
   readonly stopRequestedAt: string | null;
 }
 
 export async function liveAttempts(sql: Sql, runId: string): Promise<LiveAttempt[]> {
   return sql.all(
-    `SELECT "id", "stepKey", "no", "status", "lastSeq", "seqBase", "ledgerId", "token", "stopRequestedAt" FROM "Attempt"
+    `SELECT "id", "stepKey", "no", "status", "lastSeq", "seqBase", "ledgerId", "instanceId", "offeredAt", "token", "stopRequestedAt" FROM "Attempt"
      WHERE "runId" = ? AND "status" IN ('DISPATCHING', 'RUNNING')`,
     runId,
   );

@@ -27,10 +27,24 @@ export interface EnvironmentRow {
 export interface RunnerRow {
   readonly id: string;
   readonly name: string;
+  readonly description: string;
   readonly type: string;
   readonly platform: string;
+  readonly deployment: string | null;
   readonly track: string;
+  /** 0 or 1. */
+  readonly autoUpdate: number;
+  /** 0 or 1. */
+  readonly restricted: number;
+  /** JSON of an `AllowList`. */
+  readonly allowlist: string;
+  /** JSON object. */
+  readonly config: string;
+  readonly secretHash: string | null;
+  readonly secretVersion: number;
+  readonly announcedStatus: string | null;
   readonly createdAt: string;
+  readonly updatedAt: string;
 }
 
 /** Makes the default project with its environment and the hosted runner, where they are missing. */
@@ -43,8 +57,8 @@ export async function ensureDefaults(db: Db, now: Date): Promise<void> {
     await sql.run(`INSERT INTO "Project" ("id", "name", "createdAt") VALUES (?, ?, ?)`, projectId, DEFAULT_NAME, at);
     const environment = `INSERT INTO "Environment" ("id", "projectId", "name", "createdAt", "updatedAt") VALUES (?, ?, ?, ?, ?)`;
     await sql.run(environment, newId("environment", now), projectId, DEFAULT_NAME, at, at);
-    const runner = `INSERT INTO "Runner" ("id", "name", "type", "platform", "track", "createdAt") VALUES (?, ?, 'maia', 'hosted', 'current', ?)`;
-    await sql.run(runner, newId("runner", now), HOSTED_RUNNER, at);
+    const runner = `INSERT INTO "Runner" ("id", "name", "type", "platform", "track", "createdAt", "updatedAt") VALUES (?, ?, 'maia', 'hosted', 'current', ?, ?)`;
+    await sql.run(runner, newId("runner", now), HOSTED_RUNNER, at, at);
   });
 }
 

@@ -6,6 +6,7 @@ export interface QueuedJob {
   readonly projectId: string;
   readonly workflowId: string;
   readonly workflowVersionId: string;
+  readonly runnerId: string;
   readonly inputJson: string;
   /** The run that this one does again, and what of it, as JSON text. */
   readonly originRunId: string | null;
@@ -26,6 +27,7 @@ export async function queueDeadlines(
 
 interface Waiting {
   readonly sql: Sql;
+  readonly runnerId: string;
   readonly priority: number;
 }
 
@@ -33,19 +35,25 @@ interface Waiting {
 const IS_NOT_HELD = `("batchId" IS NULL OR "batchId" NOT IN (SELECT "id" FROM "Batch" WHERE "status" = 'PAUSED'))`;
 
 /**
- * The jobs that are next: the highest priority first; within one, the workflows by turns, so that a backlog of one delays
+ * The jobs of a runner that are next: the highest priority first; within one, the workflows by turns, so that a backlog of one delays
  * no other; within a workflow the oldest. `after` is the workflow that had the last turn.
  */
-export async function nextQueuedJobs(sql: Sql, limit: number, after: string | null = null): Promise<QueuedJob[]> {
+export async function nextQueuedJobs(
+  sql: Sql,
+  runnerId: string,
+  limit: number,
+  after: string | null = null,
+): Promise<QueuedJob[]> {
   const jobs: QueuedJob[] = [];
   for (let below: number | null = null; jobs.length < limit; ) {
     const level: { priority: number | null } | undefined = await sql.get(
-      `SELECT max("priority") AS "priority" FROM "JobRun" WHERE "status" = 'QUEUED' AND "priority" < ?`,
+      `SELECT max("priority") AS "priority" FROM "JobRun" WHERE "status" = 'QUEUED' AND "runnerId" = ? AND "priority" < ?`,
+      runnerId,
       below ?? HIGHEST,
     );
     if (!level || level.priority === null) break;
     below = level.priority;
-    jobs.push(...(await jobsByTurns({ sql, priority: level.priority }, limit - jobs.length, after)));
+    jobs.push(...(await jobsByTurns({ sql, runnerId, priority: level.priority }, limit - jobs.length, after)));
   }
   return jobs;
 }
@@ -84,16 +92,18 @@ async function workflowsFrom(waiting: Waiting, after: string | null, most: numbe
 }
 
 /** Jumps from one workflow to the next along the index, and so never looks at a backlog. */
-async function workflowsAfter({ sql, priority }: Waiting, after: string, most: number): Promise<string[]> {
+async function workflowsAfter({ sql, runnerId, priority }: Waiting, after: string, most: number): Promise<string[]> {
   const rows = await sql.all<{ id: string }>(
     `WITH RECURSIVE "w"("id") AS (
-       SELECT min("workflowId") FROM "JobRun" WHERE "status" = 'QUEUED' AND "priority" = ? AND "workflowId" > ?
+       SELECT min("workflowId") FROM "JobRun" WHERE "status" = 'QUEUED' AND "runnerId" = ? AND "priority" = ? AND "workflowId" > ?
        UNION ALL
-       SELECT (SELECT min("workflowId") FROM "JobRun" WHERE "status" = 'QUEUED' AND "priority" = ? AND "workflowId" > "w"."id")
+       SELECT (SELECT min("workflowId") FROM "JobRun" WHERE "status" = 'QUEUED' AND "runnerId" = ? AND "priority" = ? AND "workflowId" > "w"."id")
        FROM "w" WHERE "w"."id" IS NOT NULL
      ) SELECT "id" FROM "w" WHERE "id" IS NOT NULL LIMIT ?`,
+    runnerId,
     priority,
     after,
+    runnerId,
     priority,
     most,
   );
@@ -101,15 +111,16 @@ async function workflowsAfter({ sql, priority }: Waiting, after: string, most: n
 }
 
 async function oldest(
-  { sql, priority }: Waiting,
+  { sql, runnerId, priority }: Waiting,
   workflowId: string,
   limit: number,
   after: string | null,
 ): Promise<QueuedJob[]> {
   return sql.all(
-    `SELECT "id", "projectId", "workflowId", "workflowVersionId", "inputJson", "originRunId", "rerun" FROM "JobRun"
-     WHERE "status" = 'QUEUED' AND "priority" = ? AND "workflowId" = ? AND "id" > ? AND ${IS_NOT_HELD}
+    `SELECT "id", "projectId", "workflowId", "workflowVersionId", "runnerId", "inputJson", "originRunId", "rerun" FROM "JobRun"
+     WHERE "status" = 'QUEUED' AND "runnerId" = ? AND "priority" = ? AND "workflowId" = ? AND "id" > ? AND ${IS_NOT_HELD}
      ORDER BY "id" LIMIT ?`,
+    runnerId,
     priority,
     workflowId,
     after ?? "",

@@ -15,6 +15,7 @@ interface StepRow {
   key: string;
   status: RunStepStatus;
   nextAttemptAt: string | null;
+  queuedAt: string | null;
 }
 
 interface AttemptRow {
@@ -40,7 +41,7 @@ export async function readRunFacts(
   );
   if (!row) return null;
   const steps = await tx.sql.all<StepRow>(
-    `SELECT "key", "status", "nextAttemptAt" FROM "RunStep" WHERE "runId" = ? ORDER BY "position"`,
+    `SELECT "key", "status", "nextAttemptAt", "queuedAt" FROM "RunStep" WHERE "runId" = ? ORDER BY "position"`,
     run.id,
   );
   const attempts = await attemptsByStep(tx.sql, run.id);
@@ -63,6 +64,7 @@ export async function readRunFacts(
         transaction: definition.transaction,
         rollback: definition.rollback,
         nextAttemptAt: fromDbTime(step.nextAttemptAt),
+        queuedAt: fromDbTime(step.queuedAt),
         attempts: attempts.get(step.key) ?? [],
       };
     }),

@@ -19,6 +19,8 @@ export interface OwnedRun {
   readonly projectId: string;
   readonly workflowId: string;
   readonly versionId: string;
+  /** The runner that carries out its steps. */
+  readonly runnerId: string;
   readonly epoch: number;
 }
 
@@ -220,7 +222,8 @@ export async function adoptRuns(tx: Tx, ownerId: string, limit: number): Promise
 
 async function findOwnedRun(tx: Tx, id: string): Promise<OwnedRun | undefined> {
   return tx.sql.get(
-    `SELECT "id", "jobRunId" AS "jobId", "projectId", "workflowId", "workflowVersionId" AS "versionId", "ownerEpoch" AS "epoch" FROM "Run" WHERE "id" = ?`,
+    `SELECT r."id", r."jobRunId" AS "jobId", r."projectId", r."workflowId", r."workflowVersionId" AS "versionId", j."runnerId", r."ownerEpoch" AS "epoch"
+     FROM "Run" r JOIN "JobRun" j ON j."id" = r."jobRunId" WHERE r."id" = ?`,
     id,
   );
 }

@@ -24,7 +24,11 @@ describe("reading events", () => {
         const runId = `run_${i % 3}`;
         if (i % 2 === 0) await tx.event("log_line", { runId }, { runId, stepKey: "s", attemptNo: 1, lines: [] });
         else
-          await tx.event("runner_status", { runId, projectId: "prj_p" }, { runnerId: String(i), status: "", at: "" });
+          await tx.event(
+            "runner_status",
+            { runId, projectId: "prj_p" },
+            { runnerId: String(i), status: "RUNNING", at: "" },
+          );
       }
     });
     const all = await readEventsAfter(db, null, 0, 100);
@@ -34,7 +38,7 @@ describe("reading events", () => {
       runId: "run_1",
       projectId: "prj_p",
       kind: "runner_status",
-      data: `{"runnerId":"1","status":"","at":""}`,
+      data: `{"runnerId":"1","status":"RUNNING","at":""}`,
     });
     expect(await readEventsAfter(db, null, 5, 3)).toEqual(all.slice(5, 8));
     expect(await readEventsAfter(db, "run_2", 6, 100)).toEqual(all.slice(6).filter(({ runId }) => runId === "run_2"));

@@ -60,7 +60,7 @@ describe("with a million finished runs", () => {
       "runs of a workflow and a status",
       (sql: Sql) => listRuns(withSql(sql), null, { workflowId: "wf_1", status: "FAILED" }, page),
     ],
-    ["the queue", (sql: Sql) => nextQueuedJobs(sql, 10)],
+    ["the queue", (sql: Sql) => nextQueuedJobs(sql, "rnr_1", 10)],
     ["the deadlines in the queue", (sql: Sql) => queueDeadlines(sql, 10)],
   ] as const)("%s are found along an index", async (_what, ask) => {
     const found = await plans(ask as (sql: Sql) => Promise<unknown>);
@@ -76,8 +76,8 @@ describe("with a million finished runs", () => {
   });
 
   it("the queue goes by its own index, and the list of workflows looks at no run", async () => {
-    const queue = await plans((sql) => nextQueuedJobs(sql, 10));
-    expect(queue.join()).toContain("JobRun_status_priority_workflowId_id_idx");
+    const queue = await plans((sql) => nextQueuedJobs(sql, "rnr_1", 10));
+    expect(queue.join()).toMatch(/JobRun_\w*priority_workflowId_id_idx/);
     const workflows = await plans((sql) => listWorkflows(withSql(sql), null, { q: "x" }, page, "name"));
     expect(workflows.filter((detail) => /Run/.test(detail))).toEqual([]);
   });

@@ -114,7 +114,7 @@ async function aUsedPlace(): Promise<Place> {
   const db = await here.open();
   await db.write(async (tx) => {
     for (let i = 0; i < 200; i++)
-      await tx.event("runner_status", {}, { runnerId: "x".repeat(500), status: "", at: "" });
+      await tx.event("runner_status", {}, { runnerId: "x".repeat(500), status: "RUNNING", at: "" });
   });
   await db[Symbol.asyncDispose]();
   new Database(here.file).close();

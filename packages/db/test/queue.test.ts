@@ -23,6 +23,11 @@ beforeAll(async () => {
       at,
       at,
     );
+    await sql.run(
+      `INSERT INTO "Runner" ("id", "name", "type", "platform", "track", "createdAt", "updatedAt") VALUES ('rnr_q', 'q', 'maia', 'hosted', 'current', ?, ?)`,
+      at,
+      at,
+    );
     for (const id of WORKFLOWS) {
       const workflow = `INSERT INTO "Workflow" ("id", "projectId", "slug", "draft", "draftHash", "createdAt", "updatedAt") VALUES (?, 'prj_q', ?, '{}', '', ?, ?)`;
       await sql.run(workflow, id, id, at, at);
@@ -40,8 +45,8 @@ async function queue(jobs: readonly Job[]): Promise<void> {
     await sql.run(`DELETE FROM "JobRun"`);
     for (const { id, workflowId, priority } of jobs) {
       await sql.run(
-        `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "status", "priority", "inputJson", "trigger", "createdAt")
-         VALUES (?, 'prj_q', ?, ?, 'env_q', 'QUEUED', ?, '{}', 'manual', ?)`,
+        `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "runnerId", "status", "priority", "inputJson", "trigger", "createdAt")
+         VALUES (?, 'prj_q', ?, ?, 'env_q', 'rnr_q', 'QUEUED', ?, '{}', 'manual', ?)`,
         id,
         workflowId,
         `v_${workflowId}`,
@@ -58,7 +63,7 @@ const jobs = fc
   })
   .map((drafts) => drafts.map((draft, i): Job => ({ ...draft, id: `job_${String(i).padStart(4, "0")}` })));
 const next = async (limit: number, after: string | null = null) =>
-  (await nextQueuedJobs(db.sql, limit, after)).map(({ id }) => id);
+  (await nextQueuedJobs(db.sql, "rnr_q", limit, after)).map(({ id }) => id);
 
 describe("the queue", () => {
   it("gives as many jobs as there are, each once, higher priorities first, and each workflow's in order", async () => {
@@ -118,7 +123,7 @@ describe("the queue", () => {
 
   it("finds what is next without looking at the backlog", async () => {
     const plan = await db.sql.all<{ detail: string }>(
-      `EXPLAIN QUERY PLAN SELECT min("workflowId") FROM "JobRun" WHERE "status" = 'QUEUED' AND "priority" = 0 AND "workflowId" > 'x'`,
+      `EXPLAIN QUERY PLAN SELECT min("workflowId") FROM "JobRun" WHERE "status" = 'QUEUED' AND "runnerId" = 'rnr_q' AND "priority" = 0 AND "workflowId" > 'x'`,
     );
     expect(plan.map(({ detail }) => detail).join("\n")).toMatch(/SEARCH .* USING COVERING INDEX .*workflowId>\?/);
   });

@@ -5,6 +5,7 @@ import type { InputFileStatus } from "./input-file.js";
 import type { JobRunStatus } from "./job-run.js";
 import type { RunStatus } from "./run.js";
 import type { RunStepStatus } from "./run-step.js";
+import type { RunnerStatus } from "./runner.js";
 
 export const eventKinds = [
   "run_status",
@@ -106,7 +107,14 @@ export interface EventData {
     failure?: FailureFacts | null;
   };
   batch_status: { batchId: string; status: BatchStatus; at: string; failure?: BatchFailure | null };
-  runner_status: { runnerId: string; status: string; at: string };
+  runner_status: {
+    runnerId: string;
+    runnerName?: string;
+    status: RunnerStatus;
+    connected?: boolean;
+    pausedUntil?: string | null;
+    at: string;
+  };
 }
 
 /** A stored event. Ids grow in commit order. */

@@ -86,9 +86,13 @@ function settleFailure(step: StepFacts, last: AttemptFacts, board: Board, until:
   }
 }
 
+/** What another try would not change. */
+const FINAL: ReadonlySet<string> = new Set(["RUNNER_NOT_ALLOWED", "RUNNER_QUEUE_TIMEOUT"]);
+
 /** When to try again after an attempt that did not succeed; null: never. */
 function retryAt(step: StepFacts, last: AttemptFacts, run: RunFacts, now: Date, limits: PlanLimits): Date | null {
   if (isMember(step) || last.status === "CANCELED") return null; // members of a transaction are not tried again alone
+  if (last.failure !== null && FINAL.has(last.failure.code)) return null;
   if (last.status === "LOST") {
     // An attempt that ended because Maia itself was stopped is nobody's fault, and counts against no budget (G11).
     const lost = step.attempts.filter(

@@ -26,6 +26,8 @@ export interface StepFacts {
   readonly retry: RetryPolicy;
   /** When the next attempt is due, while the step waits for one. */
   readonly nextAttemptAt: Date | null;
+  /** Since when the step is ready and waits for its runner. */
+  readonly queuedAt?: Date | null;
   /** In the order of their numbers. */
   readonly attempts: readonly AttemptFacts[];
   /** The transaction that the step belongs to, if any. */

@@ -1,4 +1,4 @@
-import { keepBlob, type Tx, toDbTime } from "@maia/db";
+import { HOSTED_RUNNER, keepBlob, type Tx, toDbTime } from "@maia/db";
 import { inputFilePath, invalid, newId, type Trigger } from "@maia/domain";
 import type { JobRequest, JobUrlFile } from "./job-request.js";
 import { type Upload, unknownBlob } from "./prepare-job.js";
@@ -60,6 +60,7 @@ export interface JobValues {
   readonly workflowId: string;
   readonly versionId: string;
   readonly environmentId: string;
+  /** The runner that was asked for; null: the environment's default, else the hosted one. */
   readonly runnerId: string | null;
   readonly params: string;
   readonly priority: number;
@@ -72,13 +73,15 @@ export async function insertJob(tx: Tx, jobId: string, job: JobValues, cause: Jo
   await tx.sql.run(
     `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "runnerId", "status", "inputJson", "priority", "labels",
        "trigger", "requestedBy", "scheduleId", "scheduledFor", "batchId", "itemIndex", "originRunId", "rerun", "queueDeadline", "createdAt")
-     VALUES (?, ?, ?, ?, ?, ?, 'QUEUED', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     VALUES (?, ?, ?, ?, ?, COALESCE(?, (SELECT "defaultRunnerId" FROM "Environment" WHERE "id" = ?), (SELECT "id" FROM "Runner" WHERE "name" = '${HOSTED_RUNNER}')),
+       'QUEUED', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     jobId,
     job.projectId,
     job.workflowId,
     job.versionId,
     job.environmentId,
     job.runnerId,
+    job.environmentId,
     job.params,
     job.priority,
     job.labels,

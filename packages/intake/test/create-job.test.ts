@@ -18,7 +18,10 @@ const paramsSchema = {
 const [one, two] = ["1".repeat(64), "2".repeat(64)];
 
 function jobOf(id: string) {
-  return place.db.models.jobRun.findUniqueOrThrow({ where: { id }, include: { version: true, environment: true } });
+  return place.db.models.jobRun.findUniqueOrThrow({
+    where: { id },
+    include: { version: true, environment: true, runner: true },
+  });
 }
 
 describe("a job", () => {
@@ -42,7 +45,7 @@ describe("a job", () => {
       trigger: "manual",
       requestedBy: "key_a",
       createdAt: NOW,
-      runnerId: null,
+      runner: { name: "hosted" },
       version: { version: 1 },
       environment: { name: "default" },
     });

@@ -1,1 +1,3 @@
+export * from "./land.js";
+export * from "./own-lines.js";
 export * from "./record-frames.js";

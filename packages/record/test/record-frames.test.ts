@@ -57,8 +57,8 @@ async function anAttempt(): Promise<AttemptRef> {
       AT,
     );
     await tx.sql.run(
-      `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "status", "inputJson", "trigger", "createdAt")
-       VALUES (?, ?, ?, ?, ?, 'RUNNING', '{}', 'manual', ?)`,
+      `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "runnerId", "status", "inputJson", "trigger", "createdAt")
+       VALUES (?, ?, ?, ?, ?, (SELECT "id" FROM "Runner" WHERE "name" = 'hosted'), 'RUNNING', '{}', 'manual', ?)`,
       id,
       project!.id,
       `wf_${id}`,
@@ -72,6 +72,7 @@ async function anAttempt(): Promise<AttemptRef> {
       projectId: project!.id,
       workflowId: `wf_${id}`,
       versionId: `wfv_${id}`,
+      runnerId: "rnr_1",
       epoch: 1,
     };
     await insertRun(tx, { ...run, ownerId: "eng_1", status: "RUNNING", initialInput: "{}", stepKeys: ["a"] }, NOW);

@@ -7,6 +7,10 @@ export const PROTOCOL_VERSION = "1.0";
 export const PROTOCOL_HEADER = "maia-protocol";
 /** The header that names the ledger: on every answer of a runner, and on a request that is meant for that ledger only. */
 export const LEDGER_HEADER = "maia-ledger";
+/** The header with the secret of an attempt, on the calls of a runner that dials out which are about that attempt. */
+export const ATTEMPT_TOKEN_HEADER = "maia-attempt-token";
+/** The header with the generation of the instance that a runner that dials out speaks as, on its calls after hello. */
+export const GENERATION_HEADER = "maia-generation";
 /**
  * The header by which a caller says that it will name its attempts at `POST /v1/exec/alive`, at least every so many
  * milliseconds. Then an open connection alone keeps no process tree alive.

@@ -22,6 +22,8 @@ const fixed = {
   runnerHeartbeatMs: 5_000,
   runnerUnknownMs: 30_000,
   runnerReconnectWindowMs: 60_000,
+  /** The same for runners that dial out: as `MAIA_RUNNER_RECONNECT_WINDOW_MS` says where that is set. */
+  gatewayReconnectWindowMs: 600_000,
   pauseAutoResumeMs: 43_200_000,
   resumeQueueTimeoutMs: 900_000,
   maxAttemptsLost: 3,
@@ -45,6 +47,8 @@ const fixed = {
   drainLimitMs: 43_200_000,
   tokenTtlMs: 900_000,
   idempotencyTtlMs: 86_400_000,
+  /** How often the process's log says where the audit log ends. */
+  auditHeadMs: 3_600_000,
   blobGcAgeMs: 3_600_000,
   sweepMs: 300_000,
   /** How long ended jobs are kept, and how many bytes of data in all before the oldest go; 0: for ever, without limit. */
@@ -83,6 +87,8 @@ export function readConstants(env: Env, defaults: Partial<Constants> = {}): Cons
   const base: Record<string, number> = { ...fixed, ...Object.fromEntries(scaled), ...defaults };
   const leaseTtlMs = readInteger(env, "MAIA_LEASE_TTL_MS", base.leaseTtlMs!);
   base.leaseRenewMs = Math.min(base.leaseRenewMs!, Math.ceil(leaseTtlMs / 3));
+
+  base.gatewayReconnectWindowMs = readInteger(env, "MAIA_RUNNER_RECONNECT_WINDOW_MS", base.gatewayReconnectWindowMs!);
 
   const read = Object.entries(base).map(([name, value]) => [name, readInteger(env, constantVariable(name), value)]);
   const constants = Object.fromEntries(read) as Constants;

@@ -14,6 +14,8 @@ export interface DataDir {
   /** For the unix sockets of the doorbells. */
   readonly bells: string;
   readonly secretKey: string;
+  /** What access tokens are signed with. */
+  readonly tokenKey: string;
   /** For a runner that shares this directory. The runner makes and locks it. */
   readonly runner: string;
 }
@@ -40,6 +42,7 @@ export function dataDirPaths(root: string): DataDir {
     adminKey: at("admin-key"),
     bells: at("bells"),
     secretKey: at("secret-key"),
+    tokenKey: at("token-key"),
     runner: at("runner"),
   };
 }

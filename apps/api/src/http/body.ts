@@ -60,8 +60,13 @@ export function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
+/** The body as text. @throws {MaiaError} TOO_LARGE, BAD_JSON where it is no UTF-8; {HttpProblem} REQUEST_TIMEOUT. */
+export async function readText(req: IncomingMessage, limits: Omit<BodyLimits, "depthMax">): Promise<string> {
+  return hasBody(req) ? decodeUtf8(await readBytes(req, limits)) : "";
+}
+
 /** The whole body, unless it is too large or too slow. */
-function readBytes(req: IncomingMessage, { maxBytes, timeoutMs }: BodyLimits): Promise<Buffer> {
+function readBytes(req: IncomingMessage, { maxBytes, timeoutMs }: Omit<BodyLimits, "depthMax">): Promise<Buffer> {
   const tooLarge = () => new MaiaError("TOO_LARGE", `The body is larger than ${maxBytes} bytes`);
   if (Number(req.headers["content-length"] ?? 0) > maxBytes) return Promise.reject(tooLarge());
   return new Promise((resolve, reject) => {

@@ -14,11 +14,18 @@ import { readBody } from "./shapes.js";
 
 /** Makes the declared routes answer: one layer per path, so that a method without a route is known to be one. */
 export function mount(context: ApiContext, routes: readonly Route[]): Router {
+  for (const route of routes) requirePermission(route);
   const router = Router({ strict: true, caseSensitive: true });
   for (const [path, ofPath] of Map.groupBy(routes, (route) => route.path)) {
     router.all(path.replace(/\{(\w+)\}/g, ":$1"), answerWith(context, methodsOf(ofPath)));
   }
   return router;
+}
+
+/** A route that says not who may use it is a mistake that nobody must find out by using it. */
+function requirePermission({ method, path, permission }: Route): void {
+  if (Object.hasOwn(permissions, permission)) return;
+  throw new Error(`${method.toUpperCase()} ${path} names no permission that there is: ${permission}`);
 }
 
 type Methods = ReadonlyMap<string, Route>;
@@ -45,6 +52,7 @@ function answerWith(context: ApiContext, methods: Methods): RequestHandler {
   return async (req, res) => {
     const route = methods.get(req.method);
     if (!route) throw new HttpProblem("METHOD_NOT_ALLOWED", `${req.method} is not possible here`, { Allow: allow });
+    res.locals.target = `${req.method} ${route.path}`;
     const asked = performance.now();
     const call = await prepare(context, route, req, res);
     const begun = performance.now();
@@ -70,6 +78,7 @@ async function prepare(
   if (req.url.includes("?")) refuseCredentials(req.url);
   const open = permissions[route.permission] === "anyone";
   const caller = open ? anonymous : await authenticate(context, req);
+  res.locals.actor = caller.id;
   authorize(caller, route.permission);
   const query = readQuery(req.url, route.query ?? {});
   const body = route.body ? readBody(route.body.shape, await readRequest(req, context, route.body)) : undefined;

@@ -19,11 +19,14 @@ export function describeApi(routes: readonly Route[], version: string): JsonSche
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],
-    security: [{ apiKey: [] }],
+    security: [{ apiKey: [] }, { token: [] }],
     tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
     paths,
     components: {
-      securitySchemes: { apiKey: { type: "http", scheme: "bearer", description: "An API key" } },
+      securitySchemes: {
+        apiKey: { type: "http", scheme: "bearer", description: "An API key" },
+        token: { type: "oauth2", flows: { clientCredentials: { tokenUrl: "/oauth/token", scopes: {} } } },
+      },
       schemas: { ...forReaders(namedSchemas()), Problem: problemSchema },
       responses: {
         Problem: { description: "What went wrong", content: { "application/problem+json": { schema: problemRef } } },

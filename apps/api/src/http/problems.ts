@@ -2,7 +2,14 @@ import { STATUS_CODES } from "node:http";
 import { type ErrorCode, type InputIssue, isMaiaError } from "@maia/domain";
 
 /** Problems that only HTTP has. */
-type HttpCode = "REQUEST_TIMEOUT" | "URI_TOO_LONG" | "HEADERS_TOO_LARGE" | "STOPPING";
+type HttpCode =
+  | "REQUEST_TIMEOUT"
+  | "URI_TOO_LONG"
+  | "HEADERS_TOO_LARGE"
+  | "STOPPING"
+  | "SUPERSEDED"
+  | "ATTEMPT_ENDED"
+  | "BLOB_MISSING";
 
 export type ProblemCode = ErrorCode | HttpCode;
 
@@ -21,9 +28,13 @@ const statusOf = {
   NO_VERSION: 409,
   RUNNER_MANAGED: 409,
   RUNNER_NOT_ALLOWED: 409,
+  RUNNER_VERSION_UNSUPPORTED: 409,
+  SUPERSEDED: 409,
+  ATTEMPT_ENDED: 409,
   IDEMPOTENCY_IN_PROGRESS: 409,
   EVENTS_EXPIRED: 410,
   PRECONDITION: 412,
+  BLOB_MISSING: 412,
   TOO_LARGE: 413,
   URI_TOO_LONG: 414,
   UNSUPPORTED_MEDIA: 415,
@@ -63,6 +74,8 @@ export class HttpProblem extends Error {
     readonly code: ProblemCode,
     message: string,
     readonly headers: Readonly<Record<string, string>> = {},
+    /** What the document says besides. */
+    readonly members: Readonly<Record<string, unknown>> = {},
   ) {
     super(message);
   }
@@ -75,9 +88,17 @@ export interface Problem {
   readonly body: string;
 }
 
+/** The HTTP status of a failure. */
+export function statusOfProblem(error: unknown): number {
+  return error instanceof HttpProblem || isMaiaError(error) ? statusOf[error.code] : statusOf.INTERNAL;
+}
+
 /** What the outside world may know about a failure. Anything that is no problem of ours is INTERNAL and says nothing. */
 export function describeProblem(error: unknown, requestId: string): Problem {
-  if (error instanceof HttpProblem) return problem(error.code, error.message, requestId, [], error.headers);
+  if (error instanceof HttpProblem) {
+    const { code, message, headers, members } = error;
+    return problem(code, message, requestId, [], headers, members);
+  }
   if (isMaiaError(error)) return problem(error.code, error.message, requestId, error.issues);
   return problem("INTERNAL", "Something went wrong on our side. The log has more under this requestId", requestId);
 }
@@ -94,9 +115,10 @@ function problem(
   requestId: string,
   errors: readonly InputIssue[] = [],
   more: Readonly<Record<string, string>> = {},
+  extra: Readonly<Record<string, unknown>> = {},
 ): Problem {
   const status = statusOf[code];
-  const members = { type: "about:blank", title: STATUS_CODES[status], status, code, detail, requestId };
+  const members = { ...extra, type: "about:blank", title: STATUS_CODES[status], status, code, detail, requestId };
   const seconds = retryAfter[code];
   return {
     status,

@@ -4,7 +4,7 @@ import { HttpProblem } from "./problems.js";
 import { type Fields, type ObjectOf, object } from "./shapes.js";
 
 /** A credential does not belong in an address, where logs and proxies keep it. */
-const CREDENTIALS = ["access_token", "token", "api_key", "apikey", "key"];
+const CREDENTIALS = ["access_token", "token", "api_key", "apikey", "key", "client_secret"];
 
 /** The part behind the question mark, or "". */
 export function queryText(url: string): string {

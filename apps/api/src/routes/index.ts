@@ -1,3 +1,4 @@
+import { gatewayRoutes } from "../gateway/routes.js";
 import type { Route } from "../http/route.js";
 import { artifactRoutes } from "./artifacts.js";
 import { auditRoutes } from "./audit.js";
@@ -8,6 +9,7 @@ import { eventRoutes } from "./events.js";
 import { jobRoutes } from "./jobs.js";
 import { keyRoutes } from "./keys.js";
 import { logRoutes } from "./logs.js";
+import { oauthRoutes } from "./oauth.js";
 import { openApiRoute } from "./openapi.js";
 import { projectRoutes } from "./projects.js";
 import { rerunRoutes } from "./rerun.js";
@@ -21,6 +23,7 @@ import { workflowRoutes } from "./workflows.js";
 
 /** Every route that there is. Those that are asked for most come first, since paths are tried in this order. */
 export const routes: readonly Route[] = [
+  ...gatewayRoutes,
   ...jobRoutes,
   ...runRoutes,
   ...rerunRoutes,
@@ -38,6 +41,7 @@ export const routes: readonly Route[] = [
   ...secretRoutes,
   ...keyRoutes,
   ...auditRoutes,
+  ...oauthRoutes,
   ...systemRoutes,
   openApiRoute(() => routes),
 ];

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { type Db, openDb } from "@maia/db";
+import { type Db, findRunner, HOSTED_RUNNER, openDb } from "@maia/db";
 import { newId, parseDefinition, type Rerun, snapHash } from "@maia/domain";
 import { openSchemaWorker } from "@maia/schema";
 import { SecretBox } from "@maia/secrets";
@@ -20,6 +20,8 @@ export interface StepDraft {
   script: string;
   deps?: string[];
   retry?: Record<string, number>;
+  transaction?: string;
+  rollback?: boolean;
 }
 
 /** What of which run a job does again. */
@@ -38,6 +40,8 @@ export interface FileDraft {
 export class World implements AsyncDisposable {
   readonly executor = new ScriptedExecutor();
   readonly schemas = openSchemaWorker({ validateMs: 500, maxBytes: 65_536, nodesMax: 2_000 });
+  /** The runner of the jobs that are queued from now on; null: the hosted one. */
+  runnerId: string | null = null;
   readonly #engines: Engine[] = [];
 
   private constructor(
@@ -91,7 +95,7 @@ export class World implements AsyncDisposable {
       fetcher: more.fetcher ?? inputFetcher(config, this.blobs),
       schemas: this.schemas,
       executor: more.executor ?? this.executor,
-      runnerId: "",
+      runnerId: (await findRunner(this.db.sql, HOSTED_RUNNER))!.id,
     });
     this.#engines.push(engine);
     return engine;
@@ -129,13 +133,14 @@ export class World implements AsyncDisposable {
       const id = newId("job", new Date());
       await this.db.write(async (tx) => {
         await tx.sql.run(
-          `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "status", "inputJson", "trigger", "originRunId", "rerun", "createdAt")
-           VALUES (?, ?, ?, ?, ?, 'QUEUED', ?, 'manual', ?, ?, ?)`,
+          `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "runnerId", "status", "inputJson", "trigger", "originRunId", "rerun", "createdAt")
+           VALUES (?, ?, ?, ?, ?, COALESCE(?, (SELECT "id" FROM "Runner" WHERE "name" = 'hosted')), 'QUEUED', ?, 'manual', ?, ?, ?)`,
           id,
           where.projectId,
           workflowId,
           versionId,
           where.environmentId,
+          this.runnerId,
           JSON.stringify(input),
           rerun?.originRunId ?? null,
           rerun ? JSON.stringify(rerun.plan) : null,

@@ -33,7 +33,7 @@ export function describeProvider(name: string, { place, check }: Subject): void 
       const results = await Promise.allSettled([
         write(db, "one"),
         db.write(async (tx) => {
-          await tx.event("runner_status", {}, { runnerId: "two", status: "", at: "" });
+          await tx.event("runner_status", {}, { runnerId: "two", status: "RUNNING", at: "" });
           throw new Error("thought better of it");
         }),
         write(db, "three"),
@@ -57,7 +57,7 @@ export function describeProvider(name: string, { place, check }: Subject): void 
       await using db = await here.open();
       let seenInside: string[] = ["unread"];
       await db.write(async (tx) => {
-        await tx.event("runner_status", {}, { runnerId: "hidden", status: "", at: "" });
+        await tx.event("runner_status", {}, { runnerId: "hidden", status: "RUNNING", at: "" });
         seenInside = await notes(db);
       });
       expect(seenInside).toEqual([]);
@@ -200,7 +200,7 @@ export function describeProvider(name: string, { place, check }: Subject): void 
       await write(db, "one");
       await db
         .write(async (tx) => {
-          await tx.event("runner_status", {}, { runnerId: "two", status: "", at: "" });
+          await tx.event("runner_status", {}, { runnerId: "two", status: "RUNNING", at: "" });
           throw new Error("no");
         })
         .catch(() => {});

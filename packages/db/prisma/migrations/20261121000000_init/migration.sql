@@ -36,10 +36,118 @@ CREATE TABLE "Secret" (
 CREATE TABLE "Runner" (
     "id" TEXT NOT NULL PRIMARY KEY,
     "name" TEXT NOT NULL,
+    "description" TEXT NOT NULL DEFAULT '',
     "type" TEXT NOT NULL,
     "platform" TEXT NOT NULL,
+    "deployment" TEXT,
     "track" TEXT NOT NULL,
-    "createdAt" DATETIME NOT NULL
+    "autoUpdate" BOOLEAN NOT NULL DEFAULT false,
+    "restricted" BOOLEAN NOT NULL DEFAULT false,
+    "allowlist" TEXT NOT NULL DEFAULT '{"projects":{}}',
+    "config" TEXT NOT NULL DEFAULT '{}',
+    "secretHash" TEXT,
+    "secretSealed" TEXT,
+    "secretKeyId" TEXT,
+    "secretVersion" INTEGER NOT NULL DEFAULT 1,
+    "announcedStatus" TEXT,
+    "createdAt" DATETIME NOT NULL,
+    "updatedAt" DATETIME NOT NULL
+);
+
+-- CreateTable
+CREATE TABLE "RunnerInstance" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "runnerId" TEXT NOT NULL,
+    "ledgerId" TEXT NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "secretVersion" INTEGER NOT NULL,
+    "protocol" TEXT NOT NULL,
+    "version" TEXT NOT NULL,
+    "slots" INTEGER NOT NULL,
+    "labels" TEXT NOT NULL DEFAULT '{}',
+    "isolation" TEXT NOT NULL,
+    "capabilities" TEXT NOT NULL DEFAULT '[]',
+    "free" INTEGER NOT NULL DEFAULT 0,
+    "running" INTEGER NOT NULL DEFAULT 0,
+    "load" TEXT NOT NULL DEFAULT '{}',
+    "heartbeatSeq" INTEGER NOT NULL DEFAULT 0,
+    "helloAt" DATETIME NOT NULL,
+    "lastSeenAt" DATETIME NOT NULL,
+    "silentAt" DATETIME,
+    "stoppingAt" DATETIME,
+    "stoppedAt" DATETIME,
+    CONSTRAINT "RunnerInstance_runnerId_fkey" FOREIGN KEY ("runnerId") REFERENCES "Runner" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "RunnerPause" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "runnerId" TEXT NOT NULL,
+    "requestedAt" DATETIME NOT NULL,
+    "requestedBy" TEXT,
+    "note" TEXT NOT NULL DEFAULT '',
+    "quietAt" DATETIME,
+    "resumedAt" DATETIME,
+    "resumedBy" TEXT,
+    CONSTRAINT "RunnerPause_runnerId_fkey" FOREIGN KEY ("runnerId") REFERENCES "Runner" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "RunnerCommand" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "runnerId" TEXT NOT NULL,
+    "instanceId" TEXT NOT NULL,
+    "type" TEXT NOT NULL,
+    "data" TEXT NOT NULL DEFAULT '{}',
+    "createdAt" DATETIME NOT NULL,
+    "takenAt" DATETIME,
+    "result" TEXT,
+    "finishedAt" DATETIME,
+    CONSTRAINT "RunnerCommand_runnerId_fkey" FOREIGN KEY ("runnerId") REFERENCES "Runner" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "RunnerActivity" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "runnerId" TEXT NOT NULL,
+    "at" DATETIME NOT NULL,
+    "actor" TEXT NOT NULL,
+    "action" TEXT NOT NULL,
+    "note" TEXT NOT NULL DEFAULT '',
+    "data" TEXT NOT NULL DEFAULT '{}',
+    CONSTRAINT "RunnerActivity_runnerId_fkey" FOREIGN KEY ("runnerId") REFERENCES "Runner" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "RunnerRelease" (
+    "version" TEXT NOT NULL PRIMARY KEY,
+    "track" TEXT NOT NULL,
+    "image" TEXT,
+    "releasedAt" DATETIME NOT NULL,
+    "supportedUntil" DATETIME,
+    "securityFix" BOOLEAN NOT NULL DEFAULT false
+);
+
+-- CreateTable
+CREATE TABLE "StepTransaction" (
+    "runId" TEXT NOT NULL,
+    "name" TEXT NOT NULL,
+    "runnerId" TEXT NOT NULL,
+    "instanceId" TEXT,
+    "ledgerId" TEXT NOT NULL,
+    "openedAt" DATETIME NOT NULL,
+    "closedAt" DATETIME,
+
+    PRIMARY KEY ("runId", "name"),
+    CONSTRAINT "StepTransaction_runId_fkey" FOREIGN KEY ("runId") REFERENCES "Run" ("id") ON DELETE CASCADE ON UPDATE CASCADE,
+    CONSTRAINT "StepTransaction_runnerId_fkey" FOREIGN KEY ("runnerId") REFERENCES "Runner" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "Gateway" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "heartbeatSeq" INTEGER NOT NULL,
+    "beatAt" DATETIME NOT NULL
 );
 
 -- CreateTable
@@ -149,6 +257,8 @@ CREATE TABLE "RunStep" (
     "startedAt" DATETIME,
     "finishedAt" DATETIME,
     "reusedAttemptId" TEXT,
+    "queuedAt" DATETIME,
+    "queuedFor" TEXT,
 
     PRIMARY KEY ("runId", "key"),
     CONSTRAINT "RunStep_runId_fkey" FOREIGN KEY ("runId") REFERENCES "Run" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
@@ -168,6 +278,8 @@ CREATE TABLE "Attempt" (
     "runnerId" TEXT,
     "instanceId" TEXT,
     "ledgerId" TEXT,
+    "offeredAt" DATETIME,
+    "handedAt" DATETIME,
     "lastSeq" INTEGER NOT NULL DEFAULT 0,
     "seqBase" INTEGER NOT NULL DEFAULT 0,
     "isolation" TEXT,
@@ -398,6 +510,24 @@ CREATE UNIQUE INDEX "Environment_projectId_name_key" ON "Environment"("projectId
 CREATE UNIQUE INDEX "Runner_name_key" ON "Runner"("name");
 
 -- CreateIndex
+CREATE UNIQUE INDEX "RunnerInstance_runnerId_ledgerId_key" ON "RunnerInstance"("runnerId", "ledgerId");
+
+-- CreateIndex
+CREATE INDEX "RunnerPause_runnerId_id_idx" ON "RunnerPause"("runnerId", "id");
+
+-- CreateIndex
+CREATE INDEX "RunnerCommand_instanceId_takenAt_idx" ON "RunnerCommand"("instanceId", "takenAt");
+
+-- CreateIndex
+CREATE INDEX "RunnerActivity_runnerId_id_idx" ON "RunnerActivity"("runnerId", "id");
+
+-- CreateIndex
+CREATE INDEX "RunnerRelease_track_releasedAt_idx" ON "RunnerRelease"("track", "releasedAt");
+
+-- CreateIndex
+CREATE INDEX "StepTransaction_runnerId_closedAt_idx" ON "StepTransaction"("runnerId", "closedAt");
+
+-- CreateIndex
 CREATE INDEX "Workflow_projectId_id_idx" ON "Workflow"("projectId", "id");
 
 -- CreateIndex
@@ -407,7 +537,7 @@ CREATE UNIQUE INDEX "Workflow_projectId_slug_key" ON "Workflow"("projectId", "sl
 CREATE UNIQUE INDEX "WorkflowVersion_workflowId_version_key" ON "WorkflowVersion"("workflowId", "version");
 
 -- CreateIndex
-CREATE INDEX "JobRun_status_priority_workflowId_id_idx" ON "JobRun"("status", "priority" DESC, "workflowId", "id");
+CREATE INDEX "JobRun_status_runnerId_priority_workflowId_id_idx" ON "JobRun"("status", "runnerId", "priority" DESC, "workflowId", "id");
 
 -- CreateIndex
 CREATE INDEX "JobRun_status_queueDeadline_idx" ON "JobRun"("status", "queueDeadline");
@@ -453,6 +583,12 @@ CREATE INDEX "Run_workflowId_status_id_idx" ON "Run"("workflowId", "status", "id
 
 -- CreateIndex
 CREATE INDEX "RunStep_reusedAttemptId_idx" ON "RunStep"("reusedAttemptId");
+
+-- CreateIndex
+CREATE INDEX "RunStep_queuedFor_queuedAt_idx" ON "RunStep"("queuedFor", "queuedAt");
+
+-- CreateIndex
+CREATE INDEX "Attempt_status_runnerId_instanceId_idx" ON "Attempt"("status", "runnerId", "instanceId");
 
 -- CreateIndex
 CREATE UNIQUE INDEX "Attempt_runId_stepKey_no_key" ON "Attempt"("runId", "stepKey", "no");

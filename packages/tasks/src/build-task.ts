@@ -1,5 +1,5 @@
 import { type AttemptRef, type Db, findStepArtifact, type InitialFile, type OwnedRun, readSecret } from "@maia/db";
-import { type StepLimits, sha256Hex } from "@maia/domain";
+import { type StepLimits, sha256Hex, type WorkflowSnapshot } from "@maia/domain";
 import type { Content, FindContent, Task, TaskDeps, TaskFile, TaskLimits } from "@maia/runner-protocol";
 import { type SecretBox, SecretError } from "@maia/secrets";
 import type { Constants } from "@maia/service";
@@ -63,19 +63,10 @@ export async function buildTask(
   rules: TaskRules,
 ): Promise<ReadyTask> {
   const { ref, token } = attempt;
-  const { db, blobs } = sources;
-  const step = version.snapshot.steps.find((candidate) => candidate.key === ref.stepKey);
-  const script = version.scripts.get(ref.stepKey);
-  if (!step || !script) throw new TaskError(`the snapshot has no step ${ref.stepKey}`);
-  const input = Buffer.from(attempt.input);
-  const inputHash = sha256Hex(input);
-  const inMemory = new Map<string, Uint8Array>([
-    [script.sha256, script.bytes],
-    [inputHash, input],
-  ]);
-  const files = [...inputFiles(attempt.input), ...(await upstreamFiles(db, run.id, step.artifacts))];
+  const content = await taskContent(sources, run, version, ref, attempt.input);
+  const { step } = content;
   const { env, reuse } = version.snapshot;
-  const environment = await environmentOf(db, run.jobId);
+  const environment = await environmentOf(sources.db, run.jobId);
   const secrets = await secretsOf(sources, environment, [...version.snapshot.secrets, ...step.secrets]);
   const task: Task = {
     attemptId: ref.id,
@@ -87,9 +78,9 @@ export async function buildTask(
     attemptNo: ref.no,
     workflowId: run.workflowId,
     runtime: step.runtime,
-    script: { sha256: script.sha256 },
-    input: { sha256: inputHash },
-    files,
+    script: { sha256: content.script },
+    input: { sha256: content.input },
+    files: content.files,
     env: { ...env, ...environment.values },
     secrets: secrets.values,
     deps: attempt.deps,
@@ -101,11 +92,45 @@ export async function buildTask(
     limits: limitsOf(rules.limits, step.limits ?? null),
     isolation: null,
   };
+  return { task, find: content.find };
+}
+
+/** What a task names by hash: its script, its input and its files. */
+export interface TaskContent {
+  readonly step: WorkflowSnapshot["steps"][number];
+  readonly script: string;
+  readonly input: string;
+  readonly files: readonly TaskFile[];
+  /** Finds what the task names; what it does not name may be in the blob store. */
+  readonly find: FindContent;
+}
+
+/**
+ * The content of an attempt's task. It takes no secrets, so it can be asked for as often as somebody fetches a part.
+ * @throws {TaskError} when an artifact that the step needs is missing.
+ */
+export async function taskContent(
+  { db, blobs }: Pick<TaskSources, "db" | "blobs">,
+  run: Pick<OwnedRun, "id">,
+  version: LoadedVersion,
+  { stepKey }: Pick<AttemptRef, "stepKey">,
+  inputText: string,
+): Promise<TaskContent> {
+  const step = version.snapshot.steps.find((candidate) => candidate.key === stepKey);
+  const script = version.scripts.get(stepKey);
+  if (!step || !script) throw new TaskError(`the snapshot has no step ${stepKey}`);
+  const bytes = Buffer.from(inputText);
+  const input = sha256Hex(bytes);
+  const inMemory = new Map<string, Uint8Array>([
+    [script.sha256, script.bytes],
+    [input, bytes],
+  ]);
+  const files = [...inputFiles(inputText), ...(await upstreamFiles(db, run.id, step.artifacts))];
   const find = (sha256: string): Content | null => {
-    const bytes = inMemory.get(sha256);
-    return bytes ? { bytes } : { path: blobs.path(sha256) };
+    const known = inMemory.get(sha256);
+    return known ? { bytes: known } : { path: blobs.path(sha256) };
   };
-  return { task, find };
+  return { step, script: script.sha256, input, files, find };
 }
 
 /** A process that has limits serves only steps with the same ones; CPU time is counted over its whole life. */

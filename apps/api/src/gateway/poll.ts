@@ -1,0 +1,94 @@
+import { finishCommand, type InstanceState, notePoll, type Tx, takeCommand } from "@maia/db";
+import { type JsonObject, MaiaError } from "@maia/domain";
+import type { Call } from "../http/route.js";
+import type { Of } from "../http/shapes.js";
+import { admitInstance, refusedNow, type Speaker, speakerOf, superseded } from "./admission.js";
+import { type Asking, collect, type Found, type HandOverRules, isWorthAWrite, nothing } from "./hand-over.js";
+import { readyTasks } from "./ready-tasks.js";
+import type { Seat } from "./seat.js";
+import type { poll } from "./shapes.js";
+
+type PollCall = Call<{ readonly id: string }, unknown, Of<typeof poll>>;
+
+/** Answers a poll as soon as there is something for its instance, and otherwise when its time is over. */
+export async function answerPoll(call: PollCall): Promise<{ tasks: object[]; commands: readonly object[] }> {
+  const { context, caller, req, params } = call;
+  const { switchboard } = context.gateway;
+  const speaker = speakerOf(caller, req);
+  await admitInstance(context.db.sql, speaker, params.id); // before it takes anybody's seat
+  const seat = switchboard.sit({ id: params.id, generation: speaker.generation });
+  const timer = setTimeout(() => seat.finish("time"), context.config.constants.runnerHeartbeatMs);
+  call.res.once("close", () => seat.finish("gone"));
+  try {
+    const found = await wait(call, seat, speaker);
+    const tasks = await readyTasks(context, found.attempts);
+    return { tasks, commands: found.commands };
+  } finally {
+    clearTimeout(timer);
+    switchboard.leave(seat);
+  }
+}
+
+async function wait(call: PollCall, seat: Seat, speaker: Speaker): Promise<Found> {
+  const { db, clock, config, gateway } = call.context;
+  const rules: HandOverRules = {
+    snapshots: gateway.snapshots,
+    autoResumeMs: config.constants.pauseAutoResumeMs,
+  };
+  const { found: first, instance } = await db.write((tx) => arrive(tx, call, speaker, rules));
+  seat.secretVersion = instance.secretVersion;
+  seat.hasRoom = call.body.free > 0;
+  let found = first;
+  while (!isWorthAnAnswer(found)) {
+    await seat.next();
+    if (seat.end !== null) return endOf(seat, found);
+    const asking = askingOf(call.body, await admitInstance(db.sql, speaker, instance.id));
+    if (!(await isWorthAWrite(db.sql, asking, rules, clock()))) continue;
+    found = await db.write(async (tx) => {
+      const current = await admitInstance(tx.sql, speaker, instance.id);
+      return collect(tx, askingOf(call.body, current), rules, clock());
+    });
+  }
+  return found;
+}
+
+/** Notes what the poll says, and takes what there is for it, in one write. */
+async function arrive(
+  tx: Tx,
+  { params, body, context: { clock } }: PollCall,
+  speaker: Speaker,
+  rules: HandOverRules,
+): Promise<{ found: Found; instance: InstanceState }> {
+  const now = clock();
+  const before = await admitInstance(tx.sql, speaker, params.id);
+  if (before.stoppedAt !== null) throw new MaiaError("NOT_FOUND", "The instance has said goodbye; say hello");
+  const { free, running, load = {}, stopping = false } = body;
+  await notePoll(tx, before, { free, running: running.length, load, isStopping: stopping }, now);
+  for (const id of body.gotCommands ?? []) await takeCommand(tx, before.id, id, now);
+  for (const { id, result } of body.results ?? []) await finishCommand(tx, before.id, id, result as JsonObject, now);
+  const instance = stopping ? await admitInstance(tx.sql, speaker, params.id) : before;
+  return { found: await collect(tx, askingOf(body, instance), rules, now), instance };
+}
+
+function askingOf(body: PollCall["body"], instance: InstanceState): Asking {
+  const known = new Set([...body.running, ...(body.gotTasks ?? [])]);
+  return { instance, free: body.free, known, got: new Set(body.gotCommands) };
+}
+
+function isWorthAnAnswer({ attempts, isNews }: Found): boolean {
+  return attempts.length > 0 || isNews;
+}
+
+/** What a poll is answered that waits no longer. @throws {HttpProblem} UNAUTHENTICATED, SUPERSEDED */
+function endOf({ end }: Seat, found: Found): Found {
+  switch (end) {
+    case "refused":
+      throw refusedNow();
+    case "superseded":
+      throw superseded();
+    case "time":
+      return found; // the cancels that are repeated
+    default:
+      return nothing;
+  }
+}

@@ -1,0 +1,112 @@
+import { PROTOCOL_HEADER, PROTOCOL_VERSION } from "@maia/runner-protocol";
+import { ok, type Route, route } from "../http/route.js";
+import { integer, object } from "../http/shapes.js";
+import { sha256 } from "../present/common.js";
+import { giveBlob, takeBlob } from "./attempt-blobs.js";
+import { takeFrames } from "./frames.js";
+import { greet, takeLeave } from "./instances.js";
+import { answerPoll } from "./poll.js";
+import { framesAnswer, hello, helloAnswer, poll, pollAnswer } from "./shapes.js";
+
+const common = { tag: "Gateway", permission: "gateway.use" } as const;
+const ofInstance = { "Maia-Generation": "The generation that the hello was answered with" };
+const ofAttempt = { ...ofInstance, "Maia-Attempt-Token": "The `token` of the attempt's task" };
+const bytes = { "application/octet-stream": {} };
+const blob = object({ sha256, sizeBytes: integer(0, Number.MAX_SAFE_INTEGER) });
+
+/** What a runner may ask that dials out. Its own tokens open these, and nothing else does. */
+export const gatewayRoutes: readonly Route[] = [
+  route({
+    ...common,
+    method: "post",
+    path: "/v1/gateway/instances",
+    operationId: "sayHello",
+    summary: "A process of a runner says what it is. The same ledger again is the same instance, one generation later",
+    body: {
+      shape: hello,
+      example: {
+        protocol: "1.0",
+        version: "0.1.0",
+        slots: 8,
+        labels: { zone: "eu-1" },
+        isolation: "sandbox",
+        capabilities: ["connectivity"],
+        ledgerId: "lgr_01kc1x0000000000000000000a",
+      },
+    },
+    answers: {
+      200: {
+        description: "Who it is",
+        shape: helloAnswer,
+        headers: { "Maia-Protocol": "The version of the protocol that the gateway speaks" },
+      },
+    },
+    handler: async (call) => ok(await greet(call), { [PROTOCOL_HEADER]: PROTOCOL_VERSION }),
+  }),
+  route({
+    ...common,
+    method: "post",
+    path: "/v1/gateway/instances/{id}/poll",
+    operationId: "pollGateway",
+    summary: "A sign of life, answered as soon as there is something to do, and after heartbeatMs at the latest",
+    requestHeaders: ofInstance,
+    body: {
+      shape: poll,
+      example: {
+        free: 7,
+        running: ["att_01kc1x0000000000000000000a"],
+        load: { cpu: 0.4, memoryBytes: 2_000_000_000, memoryTotalBytes: 8_000_000_000 },
+      },
+    },
+    answers: { 200: { description: "What there is to do", shape: pollAnswer } },
+    handler: async (call) => ok(await answerPoll(call)),
+  }),
+  route({
+    ...common,
+    method: "delete",
+    path: "/v1/gateway/instances/{id}",
+    operationId: "sayGoodbye",
+    summary: "A process leaves in good order. Saying it again changes nothing",
+    requestHeaders: ofInstance,
+    answers: { 204: { description: "It has left" } },
+    handler: async (call) => {
+      await takeLeave(call);
+      return { status: 204 };
+    },
+  }),
+  route({
+    ...common,
+    method: "post",
+    path: "/v1/gateway/attempts/{id}/frames",
+    operationId: "sendFrames",
+    summary: "What happened in an attempt: frames, one JSON object a line. They may overlap what was sent before",
+    requestHeaders: ofAttempt,
+    streamed: { content: { "application/x-ndjson": { schema: { type: "string" } } } },
+    answers: { 200: { description: "How far the record has come", shape: framesAnswer } },
+    handler: async (call) => ok(await takeFrames(call)),
+  }),
+  route({
+    ...common,
+    method: "get",
+    path: "/v1/gateway/attempts/{id}/blobs/{sha256}",
+    operationId: "getTaskContent",
+    summary: "Content that the attempt's task names",
+    requestHeaders: ofAttempt,
+    answers: { 200: { description: "The bytes", content: bytes } },
+    handler: giveBlob,
+  }),
+  route({
+    ...common,
+    method: "put",
+    path: "/v1/gateway/attempts/{id}/blobs/{sha256}",
+    operationId: "putArtifactContent",
+    summary: "The bytes of an artifact of the attempt",
+    requestHeaders: ofAttempt,
+    streamed: { content: { "application/octet-stream": { schema: {} } } },
+    answers: {
+      200: { description: "They were known already", shape: blob },
+      201: { description: "They are known now", shape: blob },
+    },
+    handler: takeBlob,
+  }),
+];

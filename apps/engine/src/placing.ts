@@ -1,0 +1,119 @@
+import {
+  environmentNameOf,
+  findTransaction,
+  newestPause,
+  type OpenTransaction,
+  type OwnedRun,
+  readGate,
+  readLastSeen,
+  readRooms,
+  type Sql,
+} from "@maia/db";
+import {
+  type AttemptEnd,
+  chooseBound,
+  chooseInstance,
+  type InstanceRoom,
+  isAllowed,
+  isPaused,
+  type QueueRules,
+  resumeDeadline,
+  type StepFacts,
+} from "@maia/domain";
+import { lost } from "@maia/record";
+import type { Hold } from "./slots.js";
+
+/** Where a step's next attempt is opened. */
+export type Place =
+  /** By the engine's own executor, or the runner that it dials. */
+  | { readonly kind: "here"; readonly ledgerId: string }
+  /** By an instance that dials the gateway. */
+  | { readonly kind: "afar"; readonly instanceId: string; readonly ledgerId: string }
+  /** Nowhere yet. `forRunner`: the runner holds it up, and not a slot of this engine. */
+  | { readonly kind: "wait"; readonly forRunner: boolean; readonly until: Date | null }
+  /** Nowhere: it ends as it begins. */
+  | { readonly kind: "refuse"; readonly end: AttemptEnd };
+
+/** What this engine can offer, and the rules of waiting. */
+export interface PlacingRules extends QueueRules {
+  /** The runner that stands for the engine's own executor. */
+  readonly runnerId: string;
+  /** The ledger of that executor; null while it cannot be reached. */
+  readonly ledgerId: string | null;
+  /** How long an instance may be silent until what it held is lost. In milliseconds. */
+  readonly gatewayWindowMs: number;
+}
+
+/** Finds the place for a step of a run. Inside the write that starts it, so that nobody else takes the same room. */
+export async function placeStep(
+  sql: Sql,
+  run: OwnedRun,
+  step: StepFacts,
+  rules: PlacingRules,
+  hold: Hold,
+  now: Date,
+): Promise<Place> {
+  const bound = step.transaction && !step.rollback ? await findTransaction(sql, run.id, step.transaction) : undefined;
+  const isHeld = !bound && isPaused(await newestPause(sql, run.runnerId), rules.autoResumeMs, now);
+  if (run.runnerId !== rules.runnerId) return placeAfar({ sql, run, step, rules, now }, bound, isHeld);
+  if (isHeld) return { kind: "wait", forRunner: true, until: null };
+  if (rules.ledgerId === null) return WAIT_HERE;
+  if (bound && bound.ledgerId !== rules.ledgerId) return GONE;
+  return hold.take() ? { kind: "here", ledgerId: rules.ledgerId } : WAIT_HERE;
+}
+
+interface Question {
+  readonly sql: Sql;
+  readonly run: OwnedRun;
+  readonly step: StepFacts;
+  readonly rules: PlacingRules;
+  readonly now: Date;
+}
+
+async function placeAfar(question: Question, bound: OpenTransaction | undefined, isHeld: boolean): Promise<Place> {
+  const refused = await whyRefused(question);
+  if (refused) return { kind: "refuse", end: refused };
+  if (isHeld) return waitForRunner(question);
+  const rooms = await readRooms(question.sql, question.run.runnerId);
+  const home = bound && rooms.find(({ id, ledgerId }) => id === bound.instanceId && ledgerId === bound.ledgerId);
+  if (bound && (!home || isLongGone(home, question))) return GONE;
+  const { instance } = home ? chooseBound(home) : chooseInstance(rooms);
+  if (!instance) return waitForRunner(question);
+  return { kind: "afar", instanceId: instance.id, ledgerId: instance.ledgerId };
+}
+
+async function whyRefused({ sql, run }: Question): Promise<AttemptEnd | null> {
+  const gate = await readGate(sql, run.runnerId);
+  if (!gate) return notAllowed("The runner was removed");
+  if (!gate.restricted) return null;
+  const environment = await environmentNameOf(sql, run.jobId);
+  if (isAllowed(true, gate.allowlist, { projectId: run.projectId, environment })) return null;
+  return notAllowed(`The runner may not be used by environment ${environment} of this project any more`);
+}
+
+async function waitForRunner({ sql, run, step, rules, now }: Question): Promise<Place> {
+  const queuedAt = step.queuedAt ?? now;
+  const [pause, lastSeenAt] = [await newestPause(sql, run.runnerId), await readLastSeen(sql, run.runnerId)];
+  const until = resumeDeadline({ queuedAt, pause, lastSeenAt }, rules, now);
+  return until && until <= now ? TOO_LATE : { kind: "wait", forRunner: true, until };
+}
+
+function isLongGone({ silentAt }: InstanceRoom, { rules, now }: Question): boolean {
+  return silentAt !== null && silentAt.getTime() + rules.gatewayWindowMs <= now.getTime();
+}
+
+function notAllowed(message: string): AttemptEnd {
+  return { move: "fail", failure: { code: "RUNNER_NOT_ALLOWED", message } };
+}
+
+const WAIT_HERE: Place = { kind: "wait", forRunner: false, until: null };
+
+const GONE: Place = { kind: "refuse", end: lost("The instance on which the transaction was open is gone") };
+
+const TOO_LATE: Place = {
+  kind: "refuse",
+  end: {
+    move: "fail",
+    failure: { code: "RUNNER_QUEUE_TIMEOUT", message: "The runner did not come back in time after it was resumed" },
+  },
+};

@@ -1,0 +1,61 @@
+import { CPU_MARK, type InstanceFacts, isConnected, MEMORY_MARK } from "./runner.js";
+
+/** What an instance has room for, as far as Maia knows. */
+export interface InstanceRoom extends InstanceFacts {
+  readonly id: string;
+  readonly ledgerId: string;
+  readonly slots: number;
+  /** Attempts that are bound to it and have not ended. */
+  readonly bound: number;
+  /** What its last poll said: room for tasks, and attempts in hand. */
+  readonly free: number;
+  readonly running: number;
+  /** Shares of its processors and of its memory in use, from 0 to 1; null: it does not say. */
+  readonly cpu: number | null;
+  readonly memory: number | null;
+}
+
+/** Why a step has to wait for its runner. */
+export type WaitReason =
+  | "RUNNER_PAUSED"
+  | "RUNNER_NOT_CONNECTED"
+  | "RUNNER_STOPPING"
+  | "RUNNER_OVERLOADED"
+  | "RUNNER_BUSY";
+
+export type Choice =
+  | { readonly instance: InstanceRoom; readonly wait?: undefined }
+  | { readonly instance?: undefined; readonly wait: WaitReason };
+
+/** The instance that a new task goes to: of those with room, the one with the largest share of it, or else with the most. */
+export function chooseInstance(instances: readonly InstanceRoom[]): Choice {
+  const connected = instances.filter(isConnected);
+  if (connected.length === 0) return { wait: "RUNNER_NOT_CONNECTED" };
+  const staying = connected.filter(({ stoppingAt }) => stoppingAt === null);
+  if (staying.length === 0) return { wait: "RUNNER_STOPPING" };
+  const calm = staying.filter((instance) => !isOverloaded(instance));
+  if (calm.length === 0) return { wait: "RUNNER_OVERLOADED" };
+  const [best] = calm
+    .filter(hasRoom)
+    .sort((a, b) => share(b) - share(a) || b.slots - a.slots || (a.id < b.id ? -1 : 1));
+  return best ? { instance: best } : { wait: "RUNNER_BUSY" };
+}
+
+/** Where the next member of an open transaction goes: to its instance, also while that is paused or about to stop. */
+export function chooseBound(instance: InstanceRoom): Choice {
+  if (!isConnected(instance)) return { wait: "RUNNER_NOT_CONNECTED" };
+  return hasRoom(instance) ? { instance } : { wait: "RUNNER_BUSY" };
+}
+
+function hasRoom({ slots, bound }: InstanceRoom): boolean {
+  return bound < slots;
+}
+
+function share({ slots, bound }: InstanceRoom): number {
+  return (slots - bound) / slots;
+}
+
+/** Above its marks by its own figures, or by its word: it says that it has no room although it has slots left. */
+function isOverloaded({ cpu, memory, free, running, slots }: InstanceRoom): boolean {
+  return (cpu ?? 0) > CPU_MARK || (memory ?? 0) > MEMORY_MARK || (free === 0 && running < slots);
+}

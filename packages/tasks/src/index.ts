@@ -1,0 +1,3 @@
+export * from "./build-task.js";
+export * from "./input-text.js";
+export * from "./snapshots.js";
