@@ -25,6 +25,8 @@ export interface ApiConfig {
   readonly constants: Constants;
   /** What secrets are encrypted with; null: the key in the data directory. */
   readonly secretKeys: readonly SecretKey[] | null;
+  /** Raw text of MAIA_URL_ALLOW. */
+  readonly urlAllow: string;
   readonly body: BodyLimits;
   /** How long the headers of a request may take to arrive, in milliseconds. */
   readonly headersTimeoutMs: number;
@@ -53,6 +55,7 @@ export function readConfig(env: Env): ApiConfig {
     trustProxy: readTrustProxy(env),
     constants,
     secretKeys: readSecretKeys(env),
+    urlAllow: env.MAIA_URL_ALLOW ?? "",
     body: { maxBytes: constants.jsonBodyMax, depthMax: constants.jsonDepthMax, timeoutMs: JSON_TIMEOUT_MS },
     headersTimeoutMs: 15_000,
     uploadIdleMs: 30_000,

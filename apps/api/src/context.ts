@@ -1,5 +1,6 @@
 import type { Db } from "@maia/db";
 import type { Clock } from "@maia/domain";
+import type { UrlAllow } from "@maia/outbound";
 import type { SchemaWorker } from "@maia/schema";
 import type { SecretBox } from "@maia/secrets";
 import type { Logger } from "@maia/service";
@@ -24,7 +25,11 @@ export interface ApiContext {
   readonly tokenLimits: TokenLimits;
   /** Credentials that were not valid, by address. */
   readonly badCredentials: RateLimit;
+  /** Tests of connections, by caller. */
+  readonly connectionTests: RateLimit;
   readonly refusals: Refusals;
+  /** What tests of connections from this host may reach although the guard would refuse it. */
+  readonly urlAllow: UrlAllow;
   readonly schemas: SchemaWorker;
   readonly logger: Logger;
   readonly clock: Clock;

@@ -33,6 +33,8 @@ export const permissions = {
   "schedules.trigger": "operator",
   "schedules.write": "editor",
   "events.read": "viewer",
+  "runners.read": "viewer",
+  "runners.manage": "admin",
   "keys.manage": "admin",
   "audit.read": "admin",
 } as const satisfies Record<string, Role | "runner" | "anyone">;

@@ -1,25 +1,46 @@
-import { type Db, secretsUnderOtherKeys, updateSealed } from "@maia/db";
-import { type SecretBox, SecretError } from "@maia/secrets";
+import {
+  type Db,
+  runnersUnderOtherKeys,
+  secretsUnderOtherKeys,
+  updateSealed,
+  updateSealedClientSecret,
+} from "@maia/db";
+import { type SealedSecret, type SecretBox, SecretError, type SecretPlace } from "@maia/secrets";
 import type { Logger } from "@maia/service";
 
 /**
- * Encrypts with the current key what an older one has encrypted, so that the older one can be dropped. A secret that
- * cannot be read stays as it is, and is named in the log: its key may come back.
+ * Puts under the current key what is under an older one, so that the older one can be dropped; the values themselves stay
+ * as they are stored. A secret that cannot be read stays too, and is named in the log: its key may come back.
  */
 export async function resealSecrets(db: Db, secrets: SecretBox, logger: Logger): Promise<void> {
-  const rows = await secretsUnderOtherKeys(db.sql, (await secrets.currentKeyId()) ?? "");
-  for (const row of rows) {
+  const keyId = (await secrets.currentKeyId()) ?? "";
+  for (const row of await secretsUnderOtherKeys(db.sql, keyId)) {
+    const { projectId, environmentId, name } = row;
+    const store = (next: SealedSecret) => db.write((tx) => updateSealed(tx, row, next));
+    const place = { projectId, environmentId, name };
+    await reseal({ place, old: row, store, about: { environmentId, variable: name } });
+  }
+  for (const row of await runnersUnderOtherKeys(db.sql, keyId)) {
+    const old = { keyId: row.secretKeyId!, sealed: row.secretSealed! };
+    const store = (next: SealedSecret) => db.write((tx) => updateSealedClientSecret(tx, row, next));
+    await reseal({ place: { runnerId: row.id }, old, store, about: { runnerId: row.id } });
+  }
+
+  async function reseal({ place, old, store, about }: Resealing): Promise<void> {
     try {
-      const next = await secrets.seal(row, await secrets.open(row, row));
-      await db.write((tx) => updateSealed(tx, row, next));
-      logger.info("a secret was encrypted anew with the current key", about(row));
+      await store(await secrets.rewrap(place, old));
+      logger.info("a secret was put under the current key", about);
     } catch (error) {
       if (!(error instanceof SecretError)) throw error;
-      logger.error(error.message, about(row));
+      logger.error(error.message, about);
     }
   }
 }
 
-function about({ environmentId, name }: { readonly environmentId: string; readonly name: string }): object {
-  return { environmentId, variable: name };
+interface Resealing {
+  readonly place: SecretPlace;
+  readonly old: SealedSecret;
+  readonly store: (next: SealedSecret) => Promise<void>;
+  /** What the log says of it. */
+  readonly about: object;
 }

@@ -1,5 +1,6 @@
 import type { Db } from "@maia/db";
 import type { Clock } from "@maia/domain";
+import { parseUrlAllow } from "@maia/outbound";
 import { openSchemaWorker } from "@maia/schema";
 import { SecretBox } from "@maia/secrets";
 import { type Logger, Resources } from "@maia/service";
@@ -12,13 +13,13 @@ import type { ApiContext } from "./context.js";
 import { Gateway } from "./gateway/gateway.js";
 import { HttpServer } from "./http/server.js";
 import { Metrics } from "./metrics.js";
-import { type ClientKinds, clientFinder, clientKinds } from "./oauth/clients.js";
 import { TokenLimits } from "./oauth/exchange.js";
 import { SigningKeys } from "./oauth/signing-keys.js";
 import { Tokens } from "./oauth/tokens.js";
 import { RateLimit } from "./rate-limit.js";
 import { Refusals } from "./refusals.js";
 import { resealSecrets } from "./reseal-secrets.js";
+import { TESTS_PER_MINUTE } from "./runners/connectivity.js";
 import { EventHub } from "./sse/hub.js";
 import { OpenStreams } from "./sse/open-streams.js";
 
@@ -29,8 +30,6 @@ export interface ApiDeps {
   readonly dataDir: DataDir;
   readonly logger: Logger;
   readonly clock: Clock;
-  /** Who may have tokens; API keys unless told. */
-  readonly clients?: ClientKinds;
 }
 
 /** An API that answers. */
@@ -45,14 +44,13 @@ const CONNECTIONS_PER_ADDRESS = 2_000;
 /** Starts the API. Disposing it stops it gracefully: what is in flight finishes, followers are told to come back. */
 export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
   requireSafeHost(config);
-  const { db, blobs, dataDir, logger, clock, clients = clientKinds } = deps;
+  const { db, blobs, dataDir, logger, clock } = deps;
   await using stack = new Resources();
   const secrets = new SecretBox(config.secretKeys, dataDir.secretKey);
   await resealSecrets(db, secrets, logger);
   const tokens = new Tokens({
     db,
     keys: new SigningKeys(dataDir.tokenKey),
-    findClient: clientFinder(clients),
     ttlMs: config.constants.tokenTtlMs,
   });
   const heads = stack.use(new AuditHeadLog(db, logger, config.constants.auditHeadMs));
@@ -77,7 +75,9 @@ export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
     tokens,
     tokenLimits: new TokenLimits(),
     badCredentials: new RateLimit(BAD_CREDENTIALS_PER_MINUTE),
+    connectionTests: new RateLimit(TESTS_PER_MINUTE),
     refusals,
+    urlAllow: parseUrlAllow(config.urlAllow),
     schemas,
     logger,
     clock,

@@ -1,6 +1,7 @@
 import type { Db, JobView, RunDetail, Sql } from "@maia/db";
 import { findRunDetail } from "@maia/db";
 import { hasDependencies, type WorkflowSnapshot } from "@maia/domain";
+import { explainRunner } from "./why-runner.js";
 
 /** One reason why a job is where it is. */
 export interface Reason {
@@ -14,12 +15,12 @@ export interface Reason {
 const COUNTED = 1_000;
 
 /** Why a job is where it is, from what is true now; what matters most comes first. */
-export async function explainJob(db: Db, job: JobView, now: Date): Promise<Reason[]> {
+export async function explainJob(db: Db, job: JobView, autoResumeMs: number, now: Date): Promise<Reason[]> {
   switch (job.status) {
     case "QUEUED":
-      return explainQueued(db, job);
+      return [...(await explainRunner(db.sql, job, autoResumeMs, now)), ...(await explainQueued(db, job))];
     case "RUNNING":
-      return explainRunning(db, job, now);
+      return explainRunning(db, job, autoResumeMs, now);
     case "SUCCEEDED":
       return [{ code: "SUCCEEDED", message: "The job has succeeded" }];
     case "FAILED":
@@ -64,13 +65,19 @@ async function isHeld(sql: Sql, batchId: string): Promise<boolean> {
   return (await sql.get(text, batchId)) !== undefined;
 }
 
-async function explainRunning(db: Db, job: JobView, now: Date): Promise<Reason[]> {
+async function explainRunning(db: Db, job: JobView, autoResumeMs: number, now: Date): Promise<Reason[]> {
   const canceling = { code: "CANCELING", message: "The job was asked to end, and its steps are being stopped" };
   const run = job.runId === null ? null : await findRunDetail(db, null, job.runId);
-  return [...(job.cancelRequestedAt ? [canceling] : []), ...(run ? explainRun(run, now) : [])];
+  const waits = run?.steps.some(({ status, queuedAt }) => status === "PENDING" && queuedAt !== null) ?? false;
+  const runner = waits ? await explainRunner(db.sql, job, autoResumeMs, now) : [];
+  return [
+    ...(job.cancelRequestedAt ? [canceling] : []),
+    ...runner,
+    ...(run ? explainRun(run, job.runnerName ?? "", now) : []),
+  ];
 }
 
-function explainRun(run: RunDetail, now: Date): Reason[] {
+function explainRun(run: RunDetail, runner: string, now: Date): Reason[] {
   if (run.status === "PENDING_INPUTS") {
     const missing = run.job.files.filter(({ status }) => status === "FETCHING");
     return missing.map(({ name }) => ({
@@ -84,18 +91,21 @@ function explainRun(run: RunDetail, now: Date): Reason[] {
     const deps = snapshot.steps.find(({ key }) => key === step.key)?.deps ?? [];
     const waits = deps.filter((dep) => statuses.get(dep) !== "SUCCEEDED");
     const needsPackages = hasDependencies(snapshot.dependencies);
-    return explainStep(step, waits, needsPackages, now);
+    return explainStep(step, { waits, runner, needsPackages }, now);
   });
 }
 
 function explainStep(
   step: RunDetail["steps"][number],
-  waits: readonly string[],
-  needsPackages: boolean,
+  { waits, runner, needsPackages }: { waits: readonly string[]; runner: string; needsPackages: boolean },
   now: Date,
 ): Reason[] {
   if (step.status === "PENDING") {
     if (waits.length > 0) return [{ code: "STEP_WAITS", message: `Step ${step.key} waits for ${waits.join(", ")}` }];
+    if (step.queuedAt) {
+      const message = `Step ${step.key} is ready, and waits for the runner ${runner} since ${step.queuedAt.toISOString()}`;
+      return [{ code: "QUEUED_ON_RUNNER", message }];
+    }
     return [{ code: "STEP_READY", message: `Step ${step.key} is ready and waits for room to run` }];
   }
   if (step.status !== "RUNNING") return [];

@@ -154,3 +154,58 @@ export interface Upcoming {
   readonly timezone: string;
   readonly items: readonly { readonly dueAt: string; readonly localTime: string }[];
 }
+
+export interface Project {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** An API key without its secret. */
+export interface ApiKey {
+  readonly id: string;
+  readonly name: string;
+  readonly role: string;
+  /** Ids; null is every project. */
+  readonly projects: readonly string[] | null;
+  readonly expiresAt: string | null;
+  readonly revokedAt: string | null;
+  readonly lastUsedAt: string | null;
+}
+
+export interface Runner {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly type: string;
+  readonly platform: string;
+  readonly deployment: string | null;
+  readonly track: string;
+  readonly autoUpdate: boolean;
+  readonly restricted: boolean;
+  readonly status: string;
+  readonly connected: boolean;
+  readonly pausedUntil: string | null;
+  readonly instances: number;
+  readonly inFlight: number;
+  readonly queued: number;
+  readonly version: {
+    readonly reported: string | null;
+    readonly latest: string | null;
+    readonly updateAvailable: boolean;
+    readonly support: string | null;
+  };
+  /** In the answer that made it. */
+  readonly credentials?: { readonly clientId: string; readonly clientSecret: string };
+}
+
+export interface RunnerActivity {
+  readonly at: string;
+  readonly actor: string;
+  readonly action: string;
+  readonly note: string;
+}
+
+/** Projects by id; without environments: all of them. */
+export interface AllowList {
+  readonly projects: { readonly [project: string]: { readonly environments?: readonly string[] } };
+}

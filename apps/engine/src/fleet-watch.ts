@@ -68,7 +68,7 @@ export class FleetWatch {
     if (this.#others.length > 0) await this.#listen(await watchedInstances(db.sql));
     for (const pause of pauses) await this.#quieten(pause);
     if (this.#isBusy || runners.some(({ announcedStatus }) => announcedStatus !== "RUNNING"))
-      for (const runner of runners) await this.#tell(runner);
+      for (const runner of runners) if (runner.isRemoved === 0) await this.#tell(runner);
     if (this.#others.length > 0) wakeAt(this.#looksMs);
     return this.#others;
   }
@@ -114,7 +114,7 @@ export class FleetWatch {
     if (until > now) return wakeAt(until.getTime() - now.getTime());
     await writes.patiently(async (tx) => {
       if (await markResumed(tx, id, until))
-        await noteActivity(tx, runnerId, { actor: "maia", action: "resume", note: "The pause was over" }, now);
+        await noteActivity(tx, runnerId, { actor: "maia", action: "RESUME", note: "The pause was over" }, now);
     });
   }
 
@@ -129,7 +129,7 @@ export class FleetWatch {
     const isTold = await writes.patiently(async (tx) => {
       if (!(await announceStatus(tx, runner, { status, connected, pausedUntil: until }, now))) return false;
       const data = { from: runner.announcedStatus, to: status };
-      await noteActivity(tx, runner.id, { actor: "maia", action: "status", data }, now);
+      await noteActivity(tx, runner.id, { actor: "maia", action: "STATUS", data }, now);
       return true;
     });
     if (isTold) logger.info("a runner's status has changed", { runnerId: runner.id, name: runner.name, status });

@@ -8,11 +8,16 @@ export interface WatchedRunner {
   readonly name: string;
   readonly platform: string;
   readonly announcedStatus: RunnerStatus | null;
+  /** 1 once it was removed: jobs that wait for it are to end, and there is nothing to tell of it. */
+  readonly isRemoved: number;
 }
 
-/** All runners, the hosted one too. */
+/** All runners, the hosted one too; those that were removed while jobs wait for them. */
 export function watchedRunners(sql: Sql): Promise<WatchedRunner[]> {
-  return sql.all(`SELECT "id", "name", "platform", "announcedStatus" FROM "Runner" ORDER BY "id"`);
+  return sql.all(
+    `SELECT "id", "name", "platform", "announcedStatus", "deletedAt" IS NOT NULL AS "isRemoved" FROM "Runner"
+     WHERE "deletedAt" IS NULL OR EXISTS (SELECT 1 FROM "JobRun" j WHERE j."status" = 'QUEUED' AND j."runnerId" = "Runner"."id") ORDER BY "id"`,
+  );
 }
 
 /** An instance that has not said goodbye. */
@@ -77,7 +82,7 @@ export interface Announcement {
 /** Tells that a runner's status has changed, once, whoever finds it first. */
 export async function announceStatus(
   tx: Tx,
-  { id, name, announcedStatus }: WatchedRunner,
+  { id, name, announcedStatus }: Pick<WatchedRunner, "id" | "name" | "announcedStatus">,
   { status, connected, pausedUntil }: Announcement,
   now: Date,
 ): Promise<boolean> {

@@ -13,7 +13,7 @@ export interface RunnerGate {
 /** A runner's rules. Undefined: there is no such runner (any more). */
 export async function readGate(sql: Sql, runnerId: string): Promise<RunnerGate | undefined> {
   const row = await sql.get<{ restricted: number; allowlist: string }>(
-    `SELECT "restricted", "allowlist" FROM "Runner" WHERE "id" = ?`,
+    `SELECT "restricted", "allowlist" FROM "Runner" WHERE "id" = ? AND "deletedAt" IS NULL`,
     runnerId,
   );
   return row && { restricted: row.restricted === 1, allowlist: JSON.parse(row.allowlist) };

@@ -41,6 +41,8 @@ export interface RunnerRow {
   /** JSON object. */
   readonly config: string;
   readonly secretHash: string | null;
+  readonly secretSealed: string | null;
+  readonly secretKeyId: string | null;
   readonly secretVersion: number;
   readonly announcedStatus: string | null;
   readonly createdAt: string;
@@ -82,10 +84,10 @@ export function findEnvironment(sql: Sql, projectId: string, idOrName: string): 
   return sql.get(text, projectId, idOrName, idOrName, idOrName);
 }
 
-/** The runner with this id, or else with this name. */
+/** The runner with this id, or else with this name. One that was removed is not found. */
 export function findRunner(sql: Sql, idOrName: string): Promise<RunnerRow | undefined> {
   return sql.get(
-    `SELECT * FROM "Runner" WHERE "id" = ? OR "name" = ? ORDER BY "id" = ? DESC LIMIT 1`,
+    `SELECT * FROM "Runner" WHERE ("id" = ? OR "name" = ?) AND "deletedAt" IS NULL ORDER BY "id" = ? DESC LIMIT 1`,
     idOrName,
     idOrName,
     idOrName,

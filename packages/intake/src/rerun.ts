@@ -20,6 +20,7 @@ import { madeBefore, takeKey } from "./idempotency.js";
 import { jobRulesOf } from "./job-rules.js";
 import { checkParams } from "./prepare-job.js";
 import type { RerunRequest } from "./rerun-request.js";
+import { runnerAgain } from "./resolve.js";
 import { type OriginFile, originFiles, storeRerun } from "./store-rerun.js";
 
 export interface RerunContext extends IntakeContext {
@@ -29,8 +30,8 @@ export interface RerunContext extends IntakeContext {
 
 /**
  * Takes in a job that does a run again: whole, from a step on, or one attempt. The run must have ended, so that what is
- * reused of it never changes any more; nothing is copied but references.
- * @throws {MaiaError} NOT_FOUND, STATE_CONFLICT, INVALID, RESERVED_KEY, BLOB_UNKNOWN, IDEMPOTENCY_KEY_REUSED
+ * reused of it never changes any more; nothing is copied but references. It runs where the run did.
+ * @throws {MaiaError} NOT_FOUND, STATE_CONFLICT, RUNNER_NOT_ALLOWED, INVALID, RESERVED_KEY, BLOB_UNKNOWN, IDEMPOTENCY_KEY_REUSED
  */
 export async function rerunRun(
   context: RerunContext,
@@ -48,7 +49,8 @@ export async function rerunRun(
   const before = once && (await madeBefore(db.sql, once, now));
   if (before) return { jobId: before, replayed: true };
 
-  const origin = await endedRun(db.sql, runId, caller);
+  const found = await endedRun(db.sql, runId, caller);
+  const origin = { ...found, runnerId: await runnerAgain(db.sql, found) };
   const steps = await forkSteps(db.sql, origin);
   const rerun = await planOf(db.sql, origin, steps, request);
   const { inputSpec, queueTimeoutMs } = await jobRulesOf(db.sql, origin.versionId);
@@ -68,6 +70,7 @@ export async function rerunRun(
     const twin = once && !(await takeKey(tx, once, jobId, now)) ? await madeBefore(tx.sql, once, now) : null;
     if (twin) return { jobId: twin, replayed: true };
     await storeRerun(tx, jobId, { ...origin, params, queueTimeoutMs }, files, cause, now);
+    await caller.onMade?.(tx, jobId);
     return { jobId, replayed: false };
   });
 }

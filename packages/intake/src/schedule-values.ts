@@ -14,7 +14,7 @@ export function scheduleValues(
     ...when,
     version: job.version,
     environmentId: job.environment === null ? null : environmentId,
-    runnerId,
+    runnerId: job.runner === null ? null : runnerId,
     priority: job.priority,
     labels: JSON.stringify(job.labels),
     params: JSON.stringify(job.params),

@@ -20,7 +20,7 @@ export interface JobCause {
 
 /** What is stored of a job. */
 export interface StorableJob {
-  readonly target: Omit<Resolved, "inputSpec">;
+  readonly target: Omit<Resolved, "inputSpec" | "runnerId"> & Pick<JobValues, "runnerId">;
   readonly request: Pick<JobRequest, "files" | "urlFiles" | "priority" | "labels">;
   /** The params as JSON text, defaults filled in. */
   readonly params: string;

@@ -1,6 +1,7 @@
 import { normalAddress, whyNotTested } from "./addresses.js";
 import { connectTo } from "./agent.js";
-import { blocked, type Resolve, systemResolve } from "./guard.js";
+import { blocked } from "./guard.js";
+import { type Resolve, systemResolve } from "./resolve.js";
 import { allowNothing, type UrlAllow } from "./url-allow.js";
 
 export interface ConnectionRequest {
@@ -25,16 +26,13 @@ export interface ConnectionResult {
  */
 export async function testConnection(request: ConnectionRequest): Promise<ConnectionResult> {
   const { host, port, timeoutMs, allow = allowNothing, resolve = systemResolve } = request;
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw blocked(`${port} is no TCP port`);
+  refuseTestTarget(host, port, allow);
   const late = Date.now() + timeoutMs;
   const failed = (detail: string): ConnectionResult => ({ result: "TIMEOUT", host, port, detail });
 
   const addresses = await lookUp(host, resolve, timeoutMs);
   if (typeof addresses === "string") return failed(addresses);
-  for (const address of addresses) {
-    const reason = allow.host(host, port) || allow.address(address, port) ? null : whyNotTested(address);
-    if (reason) throw blocked(`${reason}; MAIA_URL_ALLOW can permit it`);
-  }
+  for (const address of addresses) requireTestable(host, address, port, allow);
   try {
     const socket = await connectTo(addresses[0]!, port, Math.max(late - Date.now(), 1));
     socket.destroy();
@@ -44,10 +42,34 @@ export async function testConnection(request: ConnectionRequest): Promise<Connec
   }
 }
 
+/**
+ * Refuses what is known without asking anybody to be no target of a test: for whoever passes the test on to another host,
+ * where names may lead elsewhere.
+ * @throws {MaiaError} URL_BLOCKED
+ */
+export function refuseTestTarget(host: string, port: number, allow: UrlAllow = allowNothing): void {
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw blocked(`${port} is no TCP port`);
+  const name = spelledHost(host).replace(/\.+$/, "");
+  const literal = normalAddress(name);
+  if (literal) requireTestable(host, literal, port, allow);
+  else if (/(^|\.)localhost$/.test(name)) requireTestable(host, "127.0.0.1", port, allow);
+}
+
+function requireTestable(host: string, address: string, port: number, allow: UrlAllow): void {
+  const reason = allow.host(host, port) || allow.address(address, port) ? null : whyNotTested(address);
+  if (reason) throw blocked(`${reason}; MAIA_URL_ALLOW can permit it`);
+}
+
+/** A host as URLs spell it, without brackets; empty where it is none. */
+function spelledHost(host: string): string {
+  const spelled = URL.parse(`http://${host.includes(":") ? `[${host}]` : host}/`)?.hostname ?? "";
+  return spelled.replace(/^\[|\]$/g, "");
+}
+
 /** Every address of a host, or in words why there is none. */
 async function lookUp(host: string, resolve: Resolve, timeoutMs: number): Promise<string[] | string> {
-  const spelled = URL.parse(`http://${host.includes(":") ? `[${host}]` : host}/`)?.hostname ?? "";
-  const literal = normalAddress(spelled.replace(/^\[|\]$/g, ""));
+  const spelled = spelledHost(host);
+  const literal = normalAddress(spelled);
   if (literal) return [literal];
   if (!spelled || host.length > 255) return `"${host.slice(0, 255)}" is no host`;
   const late = new Promise<string>((give) => {

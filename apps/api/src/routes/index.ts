@@ -13,6 +13,11 @@ import { oauthRoutes } from "./oauth.js";
 import { openApiRoute } from "./openapi.js";
 import { projectRoutes } from "./projects.js";
 import { rerunRoutes } from "./rerun.js";
+import { runnerAllowListRoutes } from "./runner-allowlist.js";
+import { runnerCommandRoutes } from "./runner-commands.js";
+import { runnerPageRoutes } from "./runner-pages.js";
+import { runnerReleaseRoutes } from "./runner-releases.js";
+import { runnerRoutes } from "./runners.js";
 import { runRoutes } from "./runs.js";
 import { scheduleRoutes } from "./schedules.js";
 import { secretRoutes } from "./secrets.js";
@@ -35,6 +40,11 @@ export const routes: readonly Route[] = [
   ...workflowRoutes,
   ...versionRoutes,
   ...scheduleRoutes,
+  ...runnerRoutes,
+  ...runnerCommandRoutes,
+  ...runnerAllowListRoutes,
+  ...runnerPageRoutes,
+  ...runnerReleaseRoutes,
   ...versionChangeRoutes,
   ...projectRoutes,
   ...environmentRoutes,

@@ -175,7 +175,8 @@ export const jobRoutes: readonly Route[] = [
     answers: { 200: { description: "Reasons", shape: reasons } },
     handler: async ({ context, caller, params, now }) => {
       const job = found(await findJobView(context.db.sql, caller.projects, params.id), "job");
-      return ok({ items: await explainJob(context.db, job, now) });
+      const { pauseAutoResumeMs } = context.config.constants;
+      return ok({ items: await explainJob(context.db, job, pauseAutoResumeMs, now) });
     },
   }),
 ];

@@ -1,6 +1,6 @@
 import type { Style } from "./terminal.js";
 
-/** How each status looks, of runs, steps, attempts and input files alike. */
+/** How each status looks, of runs, steps, attempts, input files and runners alike. A RUNNING runner is CONNECTED here. */
 const looks: Readonly<Record<string, { icon: string; style: Style }>> = {
   QUEUED: { icon: "◔", style: "dim" },
   PENDING_INPUTS: { icon: "⇣", style: "cyan" },
@@ -15,6 +15,11 @@ const looks: Readonly<Record<string, { icon: string; style: Style }>> = {
   LOST: { icon: "?", style: "red" },
   CANCELED: { icon: "⊘", style: "yellow" },
   SKIPPED: { icon: "↷", style: "dim" },
+  CONNECTED: { icon: "●", style: "green" },
+  UNKNOWN: { icon: "?", style: "red" },
+  STOPPING: { icon: "◐", style: "yellow" },
+  STOPPED: { icon: "■", style: "dim" },
+  PAUSING: { icon: "◐", style: "yellow" },
   WAITING: { icon: "↻", style: "yellow" },
 };
 

@@ -50,6 +50,7 @@ CREATE TABLE "Runner" (
     "secretKeyId" TEXT,
     "secretVersion" INTEGER NOT NULL DEFAULT 1,
     "announcedStatus" TEXT,
+    "deletedAt" DATETIME,
     "createdAt" DATETIME NOT NULL,
     "updatedAt" DATETIME NOT NULL
 );
@@ -120,12 +121,14 @@ CREATE TABLE "RunnerActivity" (
 
 -- CreateTable
 CREATE TABLE "RunnerRelease" (
-    "version" TEXT NOT NULL PRIMARY KEY,
+    "version" TEXT NOT NULL,
     "track" TEXT NOT NULL,
     "image" TEXT,
     "releasedAt" DATETIME NOT NULL,
     "supportedUntil" DATETIME,
-    "securityFix" BOOLEAN NOT NULL DEFAULT false
+    "securityFix" BOOLEAN NOT NULL DEFAULT false,
+
+    PRIMARY KEY ("version", "track")
 );
 
 -- CreateTable
@@ -507,7 +510,7 @@ CREATE UNIQUE INDEX "Project_name_key" ON "Project"("name");
 CREATE UNIQUE INDEX "Environment_projectId_name_key" ON "Environment"("projectId", "name");
 
 -- CreateIndex
-CREATE UNIQUE INDEX "Runner_name_key" ON "Runner"("name");
+CREATE INDEX "Runner_name_idx" ON "Runner"("name");
 
 -- CreateIndex
 CREATE UNIQUE INDEX "RunnerInstance_runnerId_ledgerId_key" ON "RunnerInstance"("runnerId", "ledgerId");

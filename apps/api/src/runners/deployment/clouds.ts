@@ -1,0 +1,71 @@
+import { type Deployment, SECRET, type Subject, shell } from "./subject.js";
+
+/** What Fargate lets a container have after it was told to stop, in seconds. */
+const FARGATE_STOP_SECONDS = 120;
+const FARGATE_NOTE =
+  "Fargate kills a container 120 s after it was told to stop: PAUSE the runner and wait for PAUSED before you replace its tasks.";
+
+/** A service of ECS on Fargate. */
+export function fargate({ slug, image, env, cores, mebibytes, instances }: Subject): Deployment {
+  const definition = {
+    family: slug,
+    requiresCompatibilities: ["FARGATE"],
+    networkMode: "awsvpc",
+    cpu: String(Math.round(cores * 1_024)),
+    memory: String(Math.ceil(mebibytes)),
+    executionRoleArn: "EXECUTION_ROLE_ARN",
+    containerDefinitions: [
+      {
+        name: "runner",
+        image,
+        command: ["maia", "runner"],
+        stopTimeout: FARGATE_STOP_SECONDS,
+        environment: [...env, ["MAIA_RUNNER_DATA_DIR", "/var/lib/maia"] as const].map(([name, value]) => ({
+          name,
+          value,
+        })),
+        secrets: [{ name: "MAIA_CLIENT_SECRET", valueFrom: "SECRET_ARN" }],
+      },
+    ],
+  };
+  return {
+    files: [{ path: `${slug}.json`, content: `${JSON.stringify(definition, null, 2)}\n` }],
+    commands: [
+      `aws secretsmanager create-secret --name ${slug} --secret-string ${SECRET}`,
+      `aws ecs register-task-definition --cli-input-json file://${slug}.json`,
+      `aws ecs create-service --cluster CLUSTER --service-name ${slug} --task-definition ${slug} --desired-count ${instances} --launch-type FARGATE --network-configuration 'awsvpcConfiguration={subnets=[SUBNET],securityGroups=[GROUP],assignPublicIp=DISABLED}'`,
+    ],
+    notes: [
+      "EXECUTION_ROLE_ARN may read SECRET_ARN. The runner only sends requests: its group needs no way in.",
+      FARGATE_NOTE,
+    ],
+  };
+}
+
+/** A container app of Azure. */
+export function containerApp({ slug, image, env, cores, mebibytes, instances }: Subject): Deployment {
+  const name = slug.slice(0, 32).replace(/-+$/, "");
+  const variables = env.map(([key, value]) => shell(`${key}=${value}`)).join(" ");
+  return {
+    files: [],
+    commands: [
+      `az containerapp create --resource-group GROUP --environment ENVIRONMENT --name ${name} --image ${shell(image)} --args maia runner --cpu ${cores} --memory ${gibibytes(mebibytes)}Gi --min-replicas ${Math.max(1, instances)} --max-replicas ${Math.max(1, instances)} --secrets client-secret=${SECRET} --env-vars ${variables} MAIA_CLIENT_SECRET=secretref:client-secret`,
+    ],
+    notes: ["Without an ingress, nothing can reach the runner; it only sends requests."],
+  };
+}
+
+/** Container groups of Azure Container Instances: one for each instance. */
+export function aci({ slug, image, env, cores, mebibytes, instances }: Subject): Deployment {
+  const variables = env.map(([key, value]) => shell(`${key}=${value}`)).join(" ");
+  const commands = Array.from(
+    { length: Math.min(Math.max(1, instances), 10) },
+    (_, index) =>
+      `az container create --resource-group GROUP --name ${slug}-${index + 1} --image ${shell(image)} --command-line "maia runner" --cpu ${cores} --memory ${gibibytes(mebibytes)} --os-type Linux --restart-policy OnFailure --environment-variables ${variables} --secure-environment-variables MAIA_CLIENT_SECRET=${SECRET}`,
+  );
+  return { files: [], commands, notes: ["The runner only sends requests: the group needs no address and no ports."] };
+}
+
+function gibibytes(mebibytes: number): string {
+  return (mebibytes / 1_024).toFixed(1);
+}

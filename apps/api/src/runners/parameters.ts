@@ -1,0 +1,87 @@
+import type { RunnerRow } from "@maia/db";
+import type { RunnerPlatform } from "@maia/domain";
+
+/** A setting of a runner's process. */
+export interface Parameter {
+  readonly name: string;
+  readonly needed: boolean;
+  readonly meaning: string;
+  /** Null: there is none. */
+  readonly default: string | null;
+  /** What it is for this runner, where that is known and no secret. */
+  readonly value: string | null;
+  /** Where it is set on the runner's platform. */
+  readonly where: string;
+}
+
+/** Where variables and secrets are set, by platform. */
+const where: Readonly<Record<Exclude<RunnerPlatform, "hosted">, { readonly plain: string; readonly secret: string }>> =
+  {
+    aws: {
+      plain: "the container's environment in the ECS task definition",
+      secret: "a secret in AWS Secrets Manager, named under secrets in the task definition",
+    },
+    azure: {
+      plain: "the container's environment variables",
+      secret: "a secret of the container app, or a secure environment variable of the container group",
+    },
+    gcp: { plain: "env of the container in the Deployment", secret: "a Kubernetes secret, named under envFrom" },
+    snowflake: {
+      plain: "env of the container in the service specification",
+      secret: "a Snowflake secret, named under secrets in the service specification",
+    },
+    kubernetes: { plain: "env of the container in the Deployment", secret: "a Kubernetes secret, named under envFrom" },
+    self_managed: {
+      plain: "the environment file of the container or unit, or the shell that starts the process",
+      secret: "the same, in a file that only the runner's user can read (mode 0600)",
+    },
+  };
+
+const optional: readonly (readonly [name: string, meaning: string, fallback: string | null])[] = [
+  ["MAIA_RUNNER_SLOTS", "How many steps an instance runs at once", "4 for each core"],
+  [
+    "MAIA_RUNNER_DATA_DIR",
+    "Ledger, spool, blobs and installed packages; on a disk that survives restarts",
+    ".maia/runner",
+  ],
+  ["MAIA_ISOLATION", "How steps are kept apart: auto, sandbox, pid-namespace or process-group", "auto"],
+  ["MAIA_RUNNER_RECONNECT_WINDOW_MS", "How long steps go on while Maia cannot be reached", "600000"],
+  ["MAIA_DRAIN_LIMIT_MS", "How long a stopping instance lets its steps finish", "43200000"],
+  ["MAIA_PYTHON_INDEX", "Where Python libraries come from", "the machine's own setting"],
+  ["MAIA_NPM_REGISTRY", "Where npm packages come from", "the machine's own setting"],
+  ["MAIA_URL_ALLOW", "Private hosts that tests of connections may reach besides private ranges", null],
+  ["NODE_EXTRA_CA_CERTS", "A file with further certificate authorities, in PEM, for a proxy or a private Maia", null],
+  ["MAIA_LOG_LEVEL", "error, warn, info or debug", "info"],
+  ["MAIA_LOG_FORMAT", "json or pretty", "json"],
+];
+
+/** What an instance of a runner is told in its environment: what it needs first, then what it can be told besides. */
+export function parametersOf(
+  runner: Pick<RunnerRow, "id" | "platform">,
+  env: { readonly [name: string]: string },
+  gatewayUrl: string,
+): Parameter[] {
+  const { plain, secret } = where[runner.platform as keyof typeof where];
+  const needed = { needed: true, default: null } as const;
+  return [
+    {
+      ...needed,
+      name: "MAIA_GATEWAY_URL",
+      meaning: "Where Maia is, as the runner reaches it",
+      value: gatewayUrl,
+      where: plain,
+    },
+    { ...needed, name: "MAIA_CLIENT_ID", meaning: "Which runner it is", value: runner.id, where: plain },
+    {
+      ...needed,
+      name: "MAIA_CLIENT_SECRET",
+      meaning: "Proves it; see the runner's credentials",
+      value: null,
+      where: secret,
+    },
+    ...optional.map(([name, meaning, fallback]) => {
+      const value = Object.hasOwn(env, name) ? env[name]! : null;
+      return { name, needed: false, meaning, default: fallback, value, where: plain };
+    }),
+  ];
+}

@@ -1,0 +1,58 @@
+import { instanceRoom, type JobView, type RunnerView, runnerById, type Sql, viewRunner } from "@maia/db";
+import { type AllowList, isAllowed, isConnected, isPaused, pausedUntil, runnerStatus } from "@maia/domain";
+import type { Reason } from "./why.js";
+
+/** Why a job's runner takes nothing of it now; empty where it does, or will as soon as it is asked. */
+export async function explainRunner(sql: Sql, job: JobView, autoResumeMs: number, now: Date): Promise<Reason[]> {
+  const row = job.runnerId === null ? undefined : await runnerById(sql, job.runnerId);
+  if (!row) return [];
+  if (row.deletedAt !== null) {
+    const message = `The runner ${row.name} was removed`;
+    return [{ code: "RUNNER_NOT_ALLOWED", message, action: "Cancel the job, and start it on another runner" }];
+  }
+  const { projectId, project, environment } = job;
+  const list: AllowList = JSON.parse(row.allowlist);
+  if (!isAllowed(row.restricted === 1, list, { projectId, environment })) {
+    const message = `The runner ${row.name} does not take jobs of project ${project}, environment ${environment}`;
+    const action = `Put them on its allow list: maia runners allow ${row.name} ${project}/${environment}`;
+    return [{ code: "RUNNER_NOT_ALLOWED", message, action }];
+  }
+  const view = await viewRunner(sql, row);
+  const paused = explainPause(view, autoResumeMs, now);
+  return [...paused, ...(row.platform === "hosted" ? [] : await explainInstances(sql, view, autoResumeMs, now))];
+}
+
+function explainPause({ name, sight }: RunnerView, autoResumeMs: number, now: Date): Reason[] {
+  const { pause, inFlight, openTransactions } = sight.facts;
+  if (pause === null || !isPaused(pause, autoResumeMs, now)) return [];
+  const until = pausedUntil(pause, autoResumeMs);
+  const end = until ? `until ${until.toISOString()}` : "without an end so far";
+  const left = inFlight + openTransactions;
+  const still = left > 0 ? `, and ${left} of its tasks and transactions still go on` : "";
+  const message = `The runner ${name} is paused ${end}${still}`;
+  return [{ code: "RUNNER_PAUSED", message, action: `Resume it: maia runners resume ${name}` }];
+}
+
+const disconnected: Readonly<Record<string, string>> = {
+  PENDING: "has never connected",
+  STOPPED: "was stopped",
+  UNKNOWN: "is not heard of any more",
+};
+
+async function explainInstances(sql: Sql, view: RunnerView, autoResumeMs: number, now: Date): Promise<Reason[]> {
+  const { id, name, sight } = view;
+  const live = sight.facts.instances.filter(isConnected);
+  if (live.length === 0) {
+    const status = runnerStatus({ ...sight.facts, pause: null }, autoResumeMs, now);
+    const message = `The runner ${name} ${disconnected[status] ?? "is not connected"}`;
+    return [
+      { code: "RUNNER_NOT_CONNECTED", message, action: `Start an instance of it: GET /v1/runners/${name}/deployment` },
+    ];
+  }
+  if (live.every(({ stoppingAt }) => stoppingAt !== null))
+    return [{ code: "RUNNER_STOPPING", message: `The runner ${name} is stopping, and takes nothing new` }];
+  const { slots, bound } = await instanceRoom(sql, id);
+  if (bound < slots) return [];
+  const message = `All ${slots} slots of the runner ${name} are in use`;
+  return [{ code: "RUNNER_BUSY", message, action: "Start another instance of it, or wait for a task to end" }];
+}

@@ -1,0 +1,91 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { Maia, maia } from "./run-maia.js";
+
+let folder: string;
+let server: Maia;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "maia-cli-runners-"));
+  const data = join(folder, "data");
+  server = new Maia(["up", "--data", data, "--port", "0"]);
+  await server.printed(/ready at http:\S+/);
+  env = { MAIA_URL: /ready at (http:\S+)/.exec(server.stdout)![1]!, MAIA_DATA_DIR: data };
+});
+
+afterAll(async () => {
+  server.child.kill("SIGTERM");
+  await server.done;
+  await rm(folder, { recursive: true, force: true });
+});
+
+const runners = (...args: string[]) => maia(["runners", ...args], { env, cwd: folder });
+const json = async (...args: string[]) => JSON.parse((await runners(...args, "--json")).stdout);
+
+describe("maia runners", () => {
+  it("makes, lists, shows and removes a runner, and says what stays behind (F2, F3, F4, F52)", async () => {
+    const made = await runners("create", "east", "--platform", "self_managed", "--env", "TZ=UTC", "--cpu", "0.5");
+    expect([made.code, made.stderr]).toEqual([0, expect.stringContaining("maia runners deployment east")]);
+    expect(made.stdout).toMatch(/^MAIA_CLIENT_ID=rnr_\w+\nMAIA_CLIENT_SECRET=mcs_[\w-]+$/m);
+    const listed = await runners("list");
+    expect(listed.stdout).toMatch(/^east +· PENDING +self_managed\/docker +maia +0 +0 +0/m);
+    expect(listed.stdout).toMatch(/^hosted +● RUNNING +hosted +maia +1/m);
+    expect((await json("list")).map(({ name }: { name: string }) => name)).toEqual(["east", "hosted"]);
+    const shown = await runners("show", "east");
+    expect(shown.stdout).toMatch(/status +PENDING: it has never connected \(0 instances\)/);
+    expect((await json("show", "east")).config).toMatchObject({ env: { TZ: "UTC" }, cpu: "0.5" });
+    expect((await runners("deployment", "east")).stdout).toContain("docker run");
+    const removed = await runners("remove", "east");
+    expect([removed.code, removed.stdout]).toEqual([0, expect.stringContaining("east is removed. ")]);
+    expect(removed.stdout).toContain("Clean up on your host");
+    expect((await runners("show", "east")).code).toBe(3);
+  });
+
+  it("pauses with a word from its user and resumes without (F66, F72)", async () => {
+    const refused = await runners("pause", "hosted");
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining("--yes")]);
+    expect((await json("show", "hosted")).status).toBe("RUNNING");
+    const paused = await runners("pause", "hosted", "--yes", "--note", "new disk");
+    expect(paused.stdout).toMatch(/^hosted PAUSED: new tasks are queued, until \S+Z at the latest \(1 instance\)$/m);
+    expect((await runners("list")).stdout).toMatch(/^hosted +‖ PAUSED /m);
+    expect((await json("resume", "hosted")).status).toBe("RUNNING");
+    expect(await runners("resume", "hosted")).toMatchObject({ code: 5 });
+    expect(await runners("restart", "hosted")).toMatchObject({ code: 5 });
+    const history = await runners("activity", "hosted");
+    expect(history.stdout).toMatch(/PAUSE +key_\w+ +new disk$/m);
+  });
+
+  it("shows credentials, and makes new ones when somebody means it (F43, F45)", async () => {
+    await runners("create", "keyed", "--platform", "kubernetes");
+    const before = await json("credentials", "keyed");
+    expect((await runners("credentials", "keyed", "--refresh")).code).toBe(2);
+    expect(await json("credentials", "keyed")).toEqual(before);
+    const after = await json("credentials", "keyed", "--refresh", "--yes");
+    expect([after.clientId === before.clientId, after.clientSecret === before.clientSecret]).toEqual([true, false]);
+    expect((await runners("credentials", "keyed")).stdout).toContain(`MAIA_CLIENT_SECRET=${after.clientSecret}`);
+  });
+
+  it("says who may use a runner (F46)", async () => {
+    await runners("create", "fenced", "--platform", "aws", "--restricted");
+    expect((await runners("allow", "fenced")).stderr).toContain("Nobody may use the runner");
+    expect((await runners("allow", "fenced", "default/default")).stdout).toMatch(/^default +default$/m);
+    expect((await runners("allow", "fenced", "default")).stdout).toMatch(/^default +all environments$/m);
+    expect(await json("allow", "fenced", "default", "--remove")).toEqual({ projects: {} });
+    expect((await runners("allow", "fenced", "default/moon")).stderr).toContain("no such environment");
+    expect((await runners("restrict", "fenced", "--off")).stdout).toContain("every project may use it");
+    expect((await runners("allow", "fenced", "a/b/c")).code).toBe(2);
+  });
+
+  it("tests a connection of a running one, and answers as JSON (F57, F58, F59)", async () => {
+    const lost = await runners("test", "hosted", "nowhere.invalid", "80");
+    expect([lost.code, JSON.parse(lost.stdout)]).toEqual([
+      1,
+      { result: "TIMEOUT", host: "nowhere.invalid", port: 80, detail: expect.any(String) },
+    ]);
+    expect(await runners("test", "hosted", "127.0.0.1", "80")).toMatchObject({ code: 6 });
+    expect(await runners("test", "fenced", "nowhere.invalid", "80")).toMatchObject({ code: 5 });
+  });
+});

@@ -1,0 +1,53 @@
+import { createRunnerCommand } from "./runner-commands.js";
+import { toDbTime } from "./time.js";
+import type { Sql, Tx } from "./types.js";
+
+/** An instance that can be talked to. */
+export interface LiveInstance {
+  readonly id: string;
+  /** JSON array of strings. */
+  readonly capabilities: string;
+  readonly stoppingAt: string | null;
+}
+
+/** The instances of a runner that can be talked to, the newest first. */
+export function liveInstances(sql: Sql, runnerId: string): Promise<LiveInstance[]> {
+  return sql.all(
+    `SELECT "id", "capabilities", "stoppingAt" FROM "RunnerInstance"
+     WHERE "runnerId" = ? AND "silentAt" IS NULL AND "stoppedAt" IS NULL ORDER BY "helloAt" DESC, "id" DESC`,
+    runnerId,
+  );
+}
+
+/** Has every live instance of a runner end. One that was told so already is not told again. */
+export async function endInstances(
+  tx: Tx,
+  runnerId: string,
+  type: "STOP" | "RESTART",
+  now: Date,
+): Promise<{ readonly live: number; readonly told: number }> {
+  const live = await liveInstances(tx.sql, runnerId);
+  let told = 0;
+  for (const { id: instanceId, stoppingAt } of live) {
+    if (stoppingAt !== null && (await lastEnding(tx.sql, instanceId, stoppingAt)) === type) continue;
+    await createRunnerCommand(tx, { runnerId, instanceId, type }, now);
+    told += 1;
+  }
+  return { live: live.length, told };
+}
+
+/** What an instance that is ending was told last; undefined where it ends by itself. */
+async function lastEnding(sql: Sql, instanceId: string, since: string): Promise<string | undefined> {
+  const row = await sql.get<{ type: string }>(
+    `SELECT "type" FROM "RunnerCommand" WHERE "instanceId" = ? AND "type" IN ('STOP', 'RESTART') AND "createdAt" >= ? ORDER BY "id" DESC LIMIT 1`,
+    instanceId,
+    since,
+  );
+  return row?.type;
+}
+
+/** Takes a command back whose result nobody waits for any more, unless an instance has it already. */
+export async function dropCommand(tx: Tx, id: string, now: Date): Promise<void> {
+  const text = `UPDATE "RunnerCommand" SET "takenAt" = COALESCE("takenAt", ?), "finishedAt" = COALESCE("finishedAt", ?) WHERE "id" = ?`;
+  await tx.sql.run(text, toDbTime(now), toDbTime(now), id);
+}
