@@ -3,6 +3,7 @@ import { insertTick } from "@maia/db";
 import { newId, sha256Hex } from "@maia/domain";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
+import { anInstance, aRunner } from "./fleet-rows.js";
 import { anAttempt, aRun, aWorkflow, endRun, logEvent } from "./rows.js";
 import { type Answer, openTestApi, type TestApi } from "./support.js";
 
@@ -70,7 +71,10 @@ async function oneOfEach(api: TestApi): Promise<Record<string, string>> {
   await api.put("/v1/environments/default/secrets/TOKEN", { value: "swordfish" });
   const key = (await api.post("/v1/api-keys", { name: "k", role: "viewer" })).json.id;
   const batch = (await api.post("/v1/batches", { workflow: "hello", items: [{}] })).json.id;
+  const { id: runner } = await aRunner(api, { name: "described", platform: "self_managed" });
+  await anInstance(api, runner, { capabilities: [] });
   return {
+    runner,
     job: run.jobId,
     run: run.id,
     workflow: workflow.id,
@@ -131,6 +135,7 @@ function addressOf(path: string): string {
     projects: "project",
     environments: "environment",
     schedules: "schedule",
+    runners: "runner",
   };
   return path.replace(/\{(\w+)\}/g, (_, name: string) => place[name] ?? ids[ofKind[kind]!]!);
 }
@@ -144,6 +149,8 @@ async function ask(path: string, method: string, operation: Operation): Promise<
     return api.put(addressOf(path).replace("hello", String(body?.name)), body);
   if (["createJob", "createBatch", "createSchedule"].includes(operation.operationId))
     return api.post(path, { ...body, workflow: "hello" });
+  if (operation.operationId === "narrowAllowList")
+    return api.request("DELETE", `${addressOf(path)}?projectId=default`);
   if (operation.operationId === "deleteSchedule") return api.request("DELETE", `/v1/schedules/${await aSchedule(api)}`);
   if (operation.operationId === "followRun") return api.get(`${addressOf(path)}?until=end`);
   const headers = { "Content-Type": "application/json" };
@@ -182,8 +189,8 @@ describe("the OpenAPI document", () => {
 
   it("tells the truth: every route answers as it says (B134)", async () => {
     const endless = new Set(["followAll"]);
-    const last = new Set(["revokeApiKey", "deleteSecret", "deleteWorkflow", "cancelJob", "cancelRun", "cancelBatch"]);
-    const conflicts = new Set(["cancelJob", "cancelRun", "retryBatch", "updateBatch"]); // they have ended, or not yet
+    const last = new Set(["revokeApiKey", "deleteSecret", "deleteWorkflow", "cancelJob", "cancelRun", "cancelBatch", "removeRunner"]);
+    const conflicts = new Set(["cancelJob", "cancelRun", "retryBatch", "updateBatch", "testConnectivity"]); // they have ended, or not yet
     const all = operations().filter(({ operation }) => !endless.has(operation.operationId));
     const ordered = [
       ...all.filter((one) => !last.has(one.operation.operationId)),
