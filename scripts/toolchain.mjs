@@ -166,6 +166,7 @@ const SYSTEM_COMMANDS = [
   { command: ["python3", "--version"], name: "python3" }, // steps in python
   { command: ["python3", "-m", "pip", "--version"], name: "python3-pip" }, // and their packages
   { command: ["openssl", "version"], name: "openssl" }, // certificates
+  { command: ["strace", "-V"], name: "strace" }, // faults at a chosen system call
 ];
 
 /** Brings what the tests need of the system, where we may add it. */

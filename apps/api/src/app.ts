@@ -5,6 +5,7 @@ import type { ApiContext } from "./context.js";
 import { addressOf } from "./http/address.js";
 import { mount } from "./http/dispatch.js";
 import { guard, type HostNames, hostName, isLoopback } from "./http/guard.js";
+import { refuseOtherSites } from "./http/origin.js";
 import { HttpProblem, isOurFault, statusOfProblem } from "./http/problems.js";
 import { requestIdOf } from "./http/request-id.js";
 import { sendProblem } from "./http/send.js";
@@ -22,9 +23,10 @@ export function createApp(context: ApiContext): Express {
   app.set("etag", false);
   app.set("trust proxy", config.trustProxy ?? false);
 
-  app.use(guard(hostsOf(context)));
   app.use(securityHeaders(config.tls !== null || config.publicUrl?.protocol === "https:"));
+  app.use(guard(hostsOf(context)));
   app.use(context.metrics.countRequests);
+  app.use(refuseOtherSites(config.publicUrl));
   app.use(mount(context, routes));
   app.use(() => {
     throw new HttpProblem("NOT_FOUND", "There is nothing here");

@@ -9,8 +9,8 @@ import { type SealedSecret, type SecretBox, SecretError, type SecretPlace } from
 import type { Logger } from "@maia/service";
 
 /**
- * Encrypts with the current key what an older one has encrypted, so that the older one can be dropped. A secret that
- * cannot be read stays as it is, and is named in the log: its key may come back.
+ * Puts under the current key what is under an older one, so that the older one can be dropped; the values themselves stay
+ * as they are stored. A secret that cannot be read stays too, and is named in the log: its key may come back.
  */
 export async function resealSecrets(db: Db, secrets: SecretBox, logger: Logger): Promise<void> {
   const keyId = (await secrets.currentKeyId()) ?? "";
@@ -28,8 +28,8 @@ export async function resealSecrets(db: Db, secrets: SecretBox, logger: Logger):
 
   async function reseal({ place, old, store, about }: Resealing): Promise<void> {
     try {
-      await store(await secrets.seal(place, await secrets.open(place, old)));
-      logger.info("a secret was encrypted anew with the current key", about);
+      await store(await secrets.rewrap(place, old));
+      logger.info("a secret was put under the current key", about);
     } catch (error) {
       if (!(error instanceof SecretError)) throw error;
       logger.error(error.message, about);

@@ -13,7 +13,6 @@ import type { ApiContext } from "./context.js";
 import { Gateway } from "./gateway/gateway.js";
 import { HttpServer } from "./http/server.js";
 import { Metrics } from "./metrics.js";
-import { type ClientKinds, clientFinder, clientKinds } from "./oauth/clients.js";
 import { TokenLimits } from "./oauth/exchange.js";
 import { SigningKeys } from "./oauth/signing-keys.js";
 import { Tokens } from "./oauth/tokens.js";
@@ -31,8 +30,6 @@ export interface ApiDeps {
   readonly dataDir: DataDir;
   readonly logger: Logger;
   readonly clock: Clock;
-  /** Who may have tokens; API keys unless told. */
-  readonly clients?: ClientKinds;
 }
 
 /** An API that answers. */
@@ -47,14 +44,13 @@ const CONNECTIONS_PER_ADDRESS = 2_000;
 /** Starts the API. Disposing it stops it gracefully: what is in flight finishes, followers are told to come back. */
 export async function start(config: ApiConfig, deps: ApiDeps): Promise<Api> {
   requireSafeHost(config);
-  const { db, blobs, dataDir, logger, clock, clients = clientKinds } = deps;
+  const { db, blobs, dataDir, logger, clock } = deps;
   await using stack = new Resources();
   const secrets = new SecretBox(config.secretKeys, dataDir.secretKey);
   await resealSecrets(db, secrets, logger);
   const tokens = new Tokens({
     db,
     keys: new SigningKeys(dataDir.tokenKey),
-    findClient: clientFinder(clients),
     ttlMs: config.constants.tokenTtlMs,
   });
   const heads = stack.use(new AuditHeadLog(db, logger, config.constants.auditHeadMs));

@@ -197,6 +197,7 @@ describe("projects and environments", () => {
       "environment.create",
       "key.create",
       "key.revoke",
+      "workflow.publish",
       "job.cancel",
       "workflow.delete",
     ]);

@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { deleteJob } from "@maia/db";
 import { newId, sha256Hex } from "@maia/domain";
 import { anAttempt, aRun, aWorkflow } from "./rows.js";
 import { openTestApi, type TestApi } from "./support.js";
@@ -126,7 +127,7 @@ describe("the content of an artifact", () => {
     expect([answer.status, answer.text, answer.headers.get("content-length")]).toEqual([200, "", "0"]);
   });
 
-  it("is nobody else's", async () => {
+  it("is nobody else's (B092)", async () => {
     const { id } = await anArtifact("mine");
     const stranger = await api.keyOf("admin", [(await api.post("/v1/projects", { name: "elsewhere" })).json.id]);
     for (const path of [`/v1/artifacts/${id}`, `/v1/artifacts/${id}/content`]) {
@@ -134,6 +135,43 @@ describe("the content of an artifact", () => {
       const missing = await api.get(path.replace(id, "art_ghost"), { key: stranger });
       expect([theirs.status, theirs.json.detail]).toEqual([404, missing.json.detail]);
     }
+  });
+});
+
+describe("the content of an input file", () => {
+  const page = "<script>alert(1)</script>";
+  it.each([
+    ["a page", "text/html", "page.html", page],
+    ["a picture that runs scripts", "image/svg+xml", "x.svg", `<svg xmlns="http://www.w3.org/2000/svg">${page}</svg>`],
+    ["a picture that is a page, too", "image/gif", "x.gif", `GIF89a/*${page}*/=1;`],
+    ["what says that it is something else", "text/plain; charset=utf-7", "x.txt", page],
+    ["a type that is none", 'text/html"; x\r\nx: y', "x", page],
+  ])("is data to be saved: %s (B074)", async (_what, type, name, text) => {
+    await api.put("/v1/workflows/hello", { steps: [{ key: "a", script: "x" }] });
+    const form = new FormData();
+    form.set("request", JSON.stringify({ workflow: "hello" }));
+    form.set("files", new File([text], name, { type }), name);
+    const job = await api.request("POST", "/v1/jobs", { body: form });
+    const [file] = await api.db.models.inputFile.findMany({ where: { jobRunId: job.json.id } });
+    const answer = await api.get(`/v1/files/${file!.id}/content`);
+    const header = (name: string) => answer.headers.get(name);
+    expect([answer.status, answer.text]).toEqual([200, text]);
+    expect(header("content-disposition")).toMatch(/^attachment; filename=/);
+    expect([header("x-content-type-options"), header("content-security-policy"), header("x")]).toEqual([
+      "nosniff",
+      "sandbox; default-src 'none'",
+      null,
+    ]);
+  });
+
+  it("is gone with its job, and so are the artifacts of its run (B092)", async () => {
+    const { id } = await anArtifact("kept as long as the run");
+    const { runId } = (await api.db.models.artifact.findUnique({ where: { id } }))!;
+    const run = (await api.db.models.run.findUnique({ where: { id: runId } }))!;
+    expect((await api.get(`/v1/artifacts/${id}/content`)).status).toBe(200);
+    await deleteJob(api.db, { id: run.jobRunId, runId } as never);
+    for (const path of [`/v1/artifacts/${id}`, `/v1/artifacts/${id}/content`, `/v1/runs/${runId}/artifacts`])
+      expect((await api.get(path)).json).toMatchObject({ status: 404, code: "NOT_FOUND" });
   });
 });
 

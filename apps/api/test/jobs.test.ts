@@ -143,6 +143,34 @@ describe("a job", () => {
     expect(api.logged.filter(({ level }) => level === "error")).toEqual([]);
   });
 
+  it("is refused with 408 when its sender falls silent in the middle, and nothing is left of it (F53)", async () => {
+    await using hasty = await openTestApi({ uploadIdleMs: 50 });
+    await hasty.put("/v1/workflows/hello", { steps: [{ key: "a", script: "x" }] });
+    const head = `POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${hasty.adminKey}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n`;
+    const part = `--b\r\nContent-Disposition: form-data; ${file("files", "a.txt", "x".repeat(50_000))}`;
+    expect(await hasty.raw(head + part, /\}$/)).toMatch(/^HTTP\/1\.1 408 /);
+    expect((await hasty.get("/v1/jobs")).json.items).toEqual([]);
+    expect(await readdir(hasty.dataDir.tmp)).toEqual([]);
+  });
+
+  it("shares its content with fifty others that bring the same at once under other names and types (B073)", async () => {
+    const bytes = "the same, ".repeat(10_000);
+    const types = ["text/plain", "text/html", "image/svg+xml", "application/octet-stream"];
+    const send = (no: number) =>
+      api.request(
+        "POST",
+        "/v1/jobs",
+        multipart([request, file("files", `n${no}.txt`, bytes, types[no % 4]), file("files", "again", bytes)]),
+      );
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, no) => send(no)));
+    expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(201));
+    const files = await api.db.models.inputFile.findMany();
+    expect([files.length, new Set(files.map(({ sha256 }) => sha256)).size]).toEqual([100, 1]);
+    expect(new Set(files.map(({ name }) => name)).size).toBe(51);
+    expect([await api.db.models.inputBlob.count(), (await Array.fromAsync(api.blobs.list())).length]).toEqual([1, 1]);
+    expect([await api.blobs.verify(sha256Hex(bytes)), await readdir(api.dataDir.tmp)]).toEqual([true, []]);
+  });
+
   it("is refused where its JSON names what only Maia knows (B071)", async () => {
     const odd = [
       { path: "/etc/passwd", originalname: "x" },

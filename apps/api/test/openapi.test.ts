@@ -3,6 +3,11 @@ import { insertTick } from "@maia/db";
 import { newId, sha256Hex } from "@maia/domain";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
+import { readConfig } from "../src/config.js";
+import { routes } from "../src/routes/index.js";
+import { ask as askRoute } from "./access/ask.js";
+import { howToAsk } from "./access/how-to-ask.js";
+import { Scene } from "./access/scene.js";
 import { anInstance, aRunner } from "./fleet-rows.js";
 import { anAttempt, aRun, aWorkflow, endRun, logEvent } from "./rows.js";
 import { type Answer, openTestApi, type TestApi } from "./support.js";
@@ -26,7 +31,8 @@ let ids: Record<string, string>;
 let ajv: Ajv2020;
 
 beforeAll(async () => {
-  api = await openTestApi();
+  const { constants } = readConfig({ MAIA_RUNNER_HEARTBEAT_MS: "50" });
+  api = await openTestApi({ constants });
   doc = (await api.get("/v1/openapi.json")).json;
   ids = await oneOfEach(api);
   ajv = new Ajv2020({ strict: false, allErrors: true });
@@ -149,9 +155,9 @@ async function ask(path: string, method: string, operation: Operation): Promise<
     return api.put(addressOf(path).replace("hello", String(body?.name)), body);
   if (["createJob", "createBatch", "createSchedule"].includes(operation.operationId))
     return api.post(path, { ...body, workflow: "hello" });
-  if (operation.operationId === "narrowAllowList")
-    return api.request("DELETE", `${addressOf(path)}?projectId=default`);
+  if (operation.operationId === "narrowAllowList") return api.request("DELETE", `${addressOf(path)}?projectId=default`);
   if (operation.operationId === "deleteSchedule") return api.request("DELETE", `/v1/schedules/${await aSchedule(api)}`);
+  if (operation.operationId === "createToken") return askForToken();
   if (operation.operationId === "followRun") return api.get(`${addressOf(path)}?until=end`);
   const headers = { "Content-Type": "application/json" };
   return api.request(
@@ -159,6 +165,34 @@ async function ask(path: string, method: string, operation: Operation): Promise<
     addressOf(path),
     body === undefined ? {} : { headers, body: JSON.stringify(body) },
   );
+}
+
+function askForToken(): Promise<Answer> {
+  const [, id, secret] = /^mk_([0-9a-z]+)_(.+)$/.exec(api.adminKey)!;
+  const body = new URLSearchParams({
+    grant_type: "client_credentials",
+    client_id: `key_${id}`,
+    client_secret: secret!,
+  });
+  return api.request("POST", "/oauth/token", {
+    key: null,
+    headers: { "Content-Type": "application/x-www-form-urlencoded" },
+    body: body.toString(),
+  });
+}
+
+async function askAsRunner(scene: Scene, { operationId }: Operation): Promise<Answer> {
+  const route = routes.find((one) => one.operationId === operationId)!;
+  const asked = await howToAsk[operationId]!.ask[0]!(scene);
+  const { status, headers, text } = await askRoute(api, route, asked, await scene.runnerToken());
+  return {
+    status,
+    headers,
+    text,
+    get json() {
+      return JSON.parse(text);
+    },
+  };
 }
 
 describe("the OpenAPI document", () => {
@@ -188,8 +222,17 @@ describe("the OpenAPI document", () => {
   });
 
   it("tells the truth: every route answers as it says (B134)", async () => {
+    const fleet = await Scene.open(api);
     const endless = new Set(["followAll"]);
-    const last = new Set(["revokeApiKey", "deleteSecret", "deleteWorkflow", "cancelJob", "cancelRun", "cancelBatch", "removeRunner"]);
+    const last = new Set([
+      "revokeApiKey",
+      "deleteSecret",
+      "deleteWorkflow",
+      "cancelJob",
+      "cancelRun",
+      "cancelBatch",
+      "removeRunner",
+    ]);
     const conflicts = new Set(["cancelJob", "cancelRun", "retryBatch", "updateBatch", "testConnectivity"]); // they have ended, or not yet
     const all = operations().filter(({ operation }) => !endless.has(operation.operationId));
     const ordered = [
@@ -199,7 +242,9 @@ describe("the OpenAPI document", () => {
     for (const { path, method, operation } of ordered) {
       const name = operation.operationId;
       if (name === "hasBlob") continue; // nothing is known yet; the blobs' own tests have it
-      const answer = await ask(path, method, operation);
+      const answer = path.startsWith("/v1/gateway/")
+        ? await askAsRunner(fleet, operation)
+        : await ask(path, method, operation);
       const isConflict = answer.status === 409 && conflicts.has(name);
       if (isConflict) continue;
       expect({ name, status: answer.status }).toEqual({
@@ -221,7 +266,7 @@ describe("the OpenAPI document", () => {
         const allow = answer.headers.get("allow")!.split(", ");
         expect(allow).toEqual([...new Set([...declared, ...(declared.includes("GET") ? ["HEAD"] : [])])].sort());
       }
-      expect((await api.get(`${addressOf(path)}/nothing-here`)).status).toBe(404);
+      expect((await api.get(`${addressOf(path)}/nothing/here/at-all`)).status).toBe(404);
     }
   });
 
@@ -229,7 +274,7 @@ describe("the OpenAPI document", () => {
     await api.put("/v1/workflows/hello", { steps: [{ key: "a", script: "x" }] }); // there again, if it was deleted
     for (const { path, method, operation } of operations()) {
       const json = operation.requestBody?.content["application/json"];
-      if (!json || !["post", "patch"].includes(method)) continue;
+      if (!json || !["post", "patch"].includes(method) || path.startsWith("/v1/gateway/")) continue; // theirs may say more
       const example = json.example as Json;
       const broken = [
         { ...example, unheard: 1 },

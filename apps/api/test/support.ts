@@ -70,12 +70,11 @@ export async function openTestApi(change: Partial<ApiConfig> = {}): Promise<Test
     await db[Symbol.asyncDispose]();
     await rm(root, { recursive: true, force: true });
   };
-  const api = await start(config, { db, blobs, dataDir, logger: listeningLogger(logged), clock }).catch(
-    async (error) => {
-      await close();
-      throw error;
-    },
-  );
+  const deps = { db, blobs, dataDir, logger: listeningLogger(logged), clock };
+  const api = await start(config, deps).catch(async (error) => {
+    await close();
+    throw error;
+  });
   let stopped = false;
   const stop = async () => {
     if (!stopped) await api[Symbol.asyncDispose]();

@@ -14,6 +14,13 @@ const CONNECT_MS = 10_000;
 /** The server says something at least every 15 s on a stream, so a longer silence means that it is gone. */
 const SILENCE_MS = 45_000;
 
+/** A part of a file, in bytes: from one up to, and not including, another. */
+export interface FilePart {
+  readonly from: number;
+  readonly to: number;
+  readonly total: number;
+}
+
 /** Talks to one Maia. Every failure becomes a CliError. */
 export class ApiClient {
   readonly #connection: Connection;
@@ -89,13 +96,28 @@ export class ApiClient {
 
   /** Sends a file as it lies on the disk. */
   async putFile(path: string, file: string, sizeBytes: number): Promise<void> {
-    const headers = { "content-type": "application/octet-stream", "content-length": String(sizeBytes) };
-    await this.#send("PUT", path, {
-      body: createReadStream(file),
-      headers,
-      retry: { limit: 0 },
-      timeout: { socket: SILENCE_MS },
-    });
+    await this.#send("PUT", path, upload(createReadStream(file), sizeBytes, SILENCE_MS));
+  }
+
+  /** How many bytes the server has of an upload in parts; null: it has the whole. */
+  async uploadOffset(path: string): Promise<number | null> {
+    const { statusCode, headers } = await this.#raw("HEAD", path, { retry: { limit: 0 } });
+    if (statusCode === 404) return offsetIn(headers) ?? 0;
+    if (statusCode >= 400) throw this.#refusal(statusCode, "");
+    return null;
+  }
+
+  /**
+   * Sends the bytes from `from` up to `to` of a file of `total` bytes. What comes back is where the next part begins,
+   * null once the whole is there. `within` is how long the server may say nothing, in milliseconds.
+   */
+  async putPart(path: string, bytes: Readable, part: FilePart, within: number): Promise<number | null> {
+    const { from, to, total } = part;
+    const range = from === to ? `bytes */${total}` : `bytes ${from}-${to - 1}/${total}`;
+    const options = upload(bytes, to - from, within);
+    const headers = { ...options.headers, "content-range": range };
+    const response = await this.#send("PUT", path, { ...options, headers });
+    return response.statusCode === 202 ? offsetIn(response.headers) : null;
   }
 
   /** Everything of a list, page by page, at most `limit`. */
@@ -185,6 +207,7 @@ export class ApiClient {
   #failure(error: unknown): unknown {
     if (!(error instanceof RequestError) || error instanceof CliError) return error;
     if (error.options.signal?.aborted) return error;
+    if (error.cause instanceof CliError) return error.cause; // of the body that was to be sent
     const hint =
       error.code === "ECONNREFUSED" ? "Start it with `maia up`, or name its address with --url or MAIA_URL" : null;
     return new CliError(exitCodes.unreachable, `Maia cannot be reached at ${this.url.origin} (${error.code})`, {
@@ -192,6 +215,16 @@ export class ApiClient {
       cause: error,
     });
   }
+}
+
+function upload(body: Readable, sizeBytes: number, socket: number) {
+  const headers = { "content-type": "application/octet-stream", "content-length": String(sizeBytes) };
+  return { body, headers, retry: { limit: 0 }, timeout: { connect: CONNECT_MS, socket } };
+}
+
+function offsetIn(headers: Response["headers"]): number | null {
+  const text = headers["upload-offset"];
+  return typeof text === "string" && /^\d{1,15}$/.test(text) ? Number(text) : null;
 }
 
 function readProblem(status: number, body: string): Problem {

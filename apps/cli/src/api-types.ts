@@ -141,6 +141,23 @@ export interface Upcoming {
   readonly items: readonly { readonly dueAt: string; readonly localTime: string }[];
 }
 
+export interface Project {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** An API key without its secret. */
+export interface ApiKey {
+  readonly id: string;
+  readonly name: string;
+  readonly role: string;
+  /** Ids; null is every project. */
+  readonly projects: readonly string[] | null;
+  readonly expiresAt: string | null;
+  readonly revokedAt: string | null;
+  readonly lastUsedAt: string | null;
+}
+
 export interface Runner {
   readonly id: string;
   readonly name: string;

@@ -9,6 +9,7 @@ import type { ApplyFlags } from "./commands/workflows.js";
 import type { CommonFlags, Context } from "./context.js";
 import type { ExitCode } from "./exit-codes.js";
 import { type Act, collect, limit, project, staying, withParams } from "./flags.js";
+import { addKeyCommands } from "./key-commands.js";
 import { addRunnerCommands } from "./runner-commands.js";
 import { addScheduleCommands } from "./schedule-commands.js";
 import { addSecretCommands } from "./secret-commands.js";
@@ -67,6 +68,7 @@ export function buildProgram(context: Context, done: (exitCode: ExitCode) => voi
   addBatchCommands(program, context, act);
   addAuditCommands(program, context, act);
   addSecretCommands(program, context, act);
+  addKeyCommands(program, context, act);
   addRunnerCommands(program, context, act);
   addStatusCommands(program, context, act);
   addHelp(program, context);
@@ -83,12 +85,29 @@ function addServices(program: Command, context: Context): void {
     .option("--host <address>", "address to listen on (MAIA_API_HOST, else 127.0.0.1)")
     .action(async (flags) => (await load()).up(context, flags));
   for (const name of ["api", "engine", "runner"] as const) {
-    program
+    const command = program
       .command(name)
       .description(`start the ${name} as a process of its own, configured by the environment`)
       .action(async () => (await load()).service(name));
+    if (name === "runner") command.addHelpText("after", RUNNER_HELP);
   }
 }
+
+const RUNNER_HELP = `
+A runner that dials out, and listens on nothing:
+  MAIA_GATEWAY_URL                      address of the API, https:// outside loopback
+  MAIA_CLIENT_ID, MAIA_CLIENT_SECRET    the runner's credentials
+  MAIA_RUNNER_DATA_DIR                  its own folder; the same one after a restart
+  MAIA_RUNNER_SLOTS                     steps at once; default 4 per core
+  PROXY_HTTPS, PROXY_EXCLUDES           a proxy as host:port, and hosts that need none, divided by |
+  CUSTOM_CERT_LOCATION                  file with certificates of a private authority
+  Exit codes: 0 stopped, 2 a wrong setting, 75 to be started again, 77 credentials refused, 78 superseded.
+
+A runner that listens for one engine:
+  RUNNER_TOKEN                          at least 32 characters, the same for the engine
+  MAIA_RUNNER_HOST, MAIA_RUNNER_PORT    where it listens; default 127.0.0.1 and 9090
+
+More: docs/guides/runners.md`;
 
 function addWorkflowCommands(program: Command, context: Context, act: Act): void {
   const load = () => import("./commands/workflows.js");

@@ -30,7 +30,9 @@ export class FakeApi implements AsyncDisposable {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = Buffer.concat(await Array.fromAsync(request as AsyncIterable<Buffer>)).toString();
+    const parts = await Array.fromAsync(request as AsyncIterable<Buffer>).catch(() => null);
+    if (!parts) return; // whoever asked has left
+    const body = Buffer.concat(parts).toString();
     const line = `${request.method} ${request.url?.replace(/\?.*/, "")}`;
     this.asked.push({ line: `${request.method} ${request.url}`, headers: request.headers, body });
     const answer = this.#answers.get(line);

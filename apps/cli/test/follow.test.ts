@@ -227,6 +227,7 @@ describe("following on a terminal", () => {
     const terminal = {
       print: () => {},
       note: () => {},
+      passing: () => {},
       write: (text: string) => {
         written += text;
       },

@@ -13,6 +13,8 @@ export interface EngineConfig {
   readonly secretKeys: readonly SecretKey[] | null;
   /** Raw text of MAIA_URL_ALLOW. */
   readonly urlAllow: string;
+  /** Raw text of MAIA_URL_DNS. */
+  readonly urlDns: string;
   /** How long a stopping engine lets its own steps finish, in milliseconds. */
   readonly drainMs: number;
 }
@@ -32,8 +34,8 @@ export function readConfig(env: Env): EngineConfig {
     pythonIndex: readUrl(env, "MAIA_PYTHON_INDEX", ["http:", "https:", "file:"])?.href ?? null,
   };
   const secretKeys = readSecretKeys(env);
-  const urlAllow = env.MAIA_URL_ALLOW ?? "";
-  return { constants, isolation, packages, runner: readRunner(env), secretKeys, urlAllow, drainMs };
+  const [urlAllow, urlDns] = [env.MAIA_URL_ALLOW ?? "", env.MAIA_URL_DNS ?? ""];
+  return { constants, isolation, packages, runner: readRunner(env), secretKeys, urlAllow, urlDns, drainMs };
 }
 
 function readRunner(env: Env): EngineConfig["runner"] {

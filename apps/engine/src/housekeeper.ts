@@ -23,7 +23,10 @@ export interface HousekeeperDeps {
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly constants: Pick<Constants, "sweepMs" | "retentionMs" | "retentionMax" | "blobGcAgeMs" | "idempotencyTtlMs">;
+  readonly constants: Pick<
+    Constants,
+    "sweepMs" | "retentionMs" | "retentionMax" | "blobGcAgeMs" | "idempotencyTtlMs" | "uploadRestMs"
+  >;
   readonly engineId: () => string;
 }
 
@@ -72,6 +75,7 @@ export class Housekeeper implements AsyncDisposable {
       (await db.write((tx) => expireIdempotencyKeys(tx, ago(now, constants.idempotencyTtlMs)))) > 0
     ) {}
     const blobs = await this.#collectBlobs(ago(now, constants.blobGcAgeMs));
+    await this.deps.blobs.uploads.dropStale(ago(now, constants.uploadRestMs));
     await this.#shrink();
     return { jobs, blobs };
   }

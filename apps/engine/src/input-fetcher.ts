@@ -1,18 +1,19 @@
-import { download, parseUrlAllow } from "@maia/outbound";
+import { download, parseDns, parseUrlAllow } from "@maia/outbound";
 import { type BlobStore, sniffMime } from "@maia/storage";
 import type { EngineConfig } from "./config.js";
 import type { InputFetcher } from "./fetches.js";
 
 /** Downloads input files through the guard, into the blob store. */
 export function inputFetcher(
-  { constants, urlAllow }: Pick<EngineConfig, "constants" | "urlAllow">,
+  { constants, urlAllow, urlDns }: Pick<EngineConfig, "constants" | "urlAllow" | "urlDns">,
   blobs: BlobStore,
 ): InputFetcher {
-  const allow = parseUrlAllow(urlAllow);
+  const [allow, resolve] = [parseUrlAllow(urlAllow), parseDns(urlDns)];
   return async (url, signal, progress) => {
     const { urlWireMax, urlTotalMs, urlRedirectsMax, urlRetries, urlRetryMs } = constants;
     const { mime, ...blob } = await download(url, {
       allow,
+      resolve,
       signal,
       limits: { wireMax: urlWireMax, totalMs: urlTotalMs, redirectsMax: urlRedirectsMax },
       retryMs: Array.from({ length: urlRetries }, (_, no) => urlRetryMs * 2 ** no),

@@ -12,6 +12,7 @@ import type { EngineConfig } from "./config.js";
 import { Engine } from "./engine.js";
 import { Housekeeper } from "./housekeeper.js";
 import { inputFetcher } from "./input-fetcher.js";
+import { noteIsolation } from "./note-isolation.js";
 import { openRemoteExecutor } from "./remote-executor.js";
 
 export interface StartDeps {
@@ -35,6 +36,7 @@ const POOL_SIZE = 4;
 export async function start(config: EngineConfig, deps: StartDeps): Promise<RunningEngine> {
   const executor = config.runner ? await openRemote(config, deps) : await openLocal(config, deps);
   const hosted = await deps.db.sql.get<{ id: string }>(`SELECT "id" FROM "Runner" WHERE "name" = 'hosted'`);
+  await noteIsolation(deps.db, executor.isolation, deps.clock());
   const schemas = openSchemas(config);
   const engine = await Engine.start(config, {
     ...deps,
@@ -89,7 +91,7 @@ async function openLocal(
   const { level, missing, warnings } = executor.report;
   logger.info("steps run as processes of this host", { isolation: level });
   for (const { level: wanted, reason } of missing)
-    logger.info("a stronger isolation cannot be had", { level: wanted, reason });
+    logger.info("a stronger isolation cannot be had", { isolation: wanted, reason });
   for (const warning of warnings) logger.warn(warning);
   return executor;
 }

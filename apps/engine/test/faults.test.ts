@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { describe, expect, it } from "@jest/globals";
-import { toDbTime } from "@maia/db";
+import { auditAfter, toDbTime } from "@maia/db";
 import { ScriptedExecutor } from "./support/scripted-executor.js";
 import { World } from "./support/world.js";
 
@@ -100,6 +100,8 @@ describe("an attempt", () => {
     });
     expect((await world.until(bad, "FAILED")).failure).toMatchObject({ code: "INTERNAL" });
     await until(world, async () => world.executor.cancels.some(({ mode }) => mode === "kill"));
+    const entry = { actor: "engine", action: "run.quarantine", target: expect.stringMatching(/^run_/), outcome: "ok" };
+    expect(await auditAfter(world.db.sql, 0, 10)).toMatchObject([entry]);
   });
 });
 

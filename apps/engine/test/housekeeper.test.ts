@@ -1,4 +1,5 @@
-import { utimes } from "node:fs/promises";
+import { readdir, utimes } from "node:fs/promises";
+import { Readable } from "node:stream";
 import { describe, expect, it } from "@jest/globals";
 import { toDbTime } from "@maia/db";
 import { type Logger, readConstants } from "@maia/service";
@@ -99,6 +100,17 @@ describe("a sweep", () => {
     expect(await Promise.all([kept, known, young].map((sha256) => world.blobs.has(sha256)))).toEqual([
       ...[true, false, false],
     ]);
+  });
+
+  it("forgets uploads that were never brought to their end, once they have rested for long", async () => {
+    await using world = await World.open();
+    const upload = { scope: "prj_a", sha256: "a".repeat(64) };
+    await world.blobs.putPart(upload, { from: 0, to: 4, bytes: Readable.from([Buffer.from("some")]) }, 1_000);
+    await housekeeper(world, {}, later(DAY - 60_000)).sweep();
+    expect(await world.blobs.uploads.offset(upload)).toBe(4);
+    await housekeeper(world, {}, later(DAY + 60_000)).sweep();
+    expect(await world.blobs.uploads.offset(upload)).toBe(0);
+    expect(await readdir(`${world.folder}/tmp`)).toEqual([]);
   });
 
   it("deletes the oldest jobs where there is too much, and gives the room back to the disk", async () => {

@@ -5,4 +5,8 @@
 export interface Carrier extends AsyncDisposable {
   /** Where this runner can be reached, or whom it has dialled; for the log. */
   readonly url: string;
+  /** Settles with an exit code when the carrier ends the runner: it was told to stop, or is not wanted. */
+  readonly done: Promise<number>;
+  /** Told when the runner begins to drain. */
+  announceStop(): void;
 }

@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import type { IsolationLevel } from "@maia/runner-protocol";
 import {
   ConfigError,
+  type Constants,
   type Env,
   readConstants,
   readEnum,
@@ -12,12 +13,14 @@ import {
   readString,
   readUrl,
 } from "@maia/service";
+import { type GatewayCarrierConfig, readGatewayCarrier } from "./gateway/gateway-config.js";
+import { BLOB_MAX_BYTES, isLoopback } from "./limits.js";
 
 /** What a runner is told by its environment. */
 export interface RunnerConfig {
   readonly dataDir: string;
   readonly isolation: "auto" | IsolationLevel;
-  readonly carrier: DirectCarrierConfig;
+  readonly carrier: DirectCarrierConfig | GatewayCarrierConfig;
   /** How many attempts may run at once. */
   readonly slots: number;
   readonly drainLimitMs: number;
@@ -61,8 +64,6 @@ export interface DirectCarrierConfig {
 
 const HOUR_MS = 3_600_000;
 const MIN_TOKEN = 32; // characters. Source: contract.md, §2
-/** Largest blob, in bytes: what the largest artifact may have. */
-const BLOB_MAX_BYTES = 10 * 1024 ** 3;
 
 /** Reads the environment. @throws {ConfigError} naming the variable and what to do. */
 export function readConfig(env: Env): RunnerConfig {
@@ -73,7 +74,9 @@ export function readConfig(env: Env): RunnerConfig {
       readString(env, "MAIA_RUNNER_DATA_DIR", join(readString(env, "MAIA_DATA_DIR", ".maia"), "runner")),
     ),
     isolation: readEnum(env, "MAIA_ISOLATION", ["auto", "sandbox", "pid-namespace", "process-group"], "auto"),
-    carrier: readCarrier(env, constants.streamHeartbeatMs, constants.streamIdleMs),
+    carrier: readOptional(env, "MAIA_GATEWAY_URL")
+      ? readGatewayCarrier(env, constants)
+      : readDirectCarrier(env, constants),
     slots: Math.max(1, constants.runnerSlots),
     drainLimitMs: constants.drainLimitMs,
     leaseTtlMs: constants.leaseTtlMs,
@@ -89,12 +92,7 @@ export function readConfig(env: Env): RunnerConfig {
   };
 }
 
-function readCarrier(env: Env, streamHeartbeatMs: number, bodyIdleMs: number): DirectCarrierConfig {
-  if (readOptional(env, "MAIA_GATEWAY_URL")) {
-    throw new ConfigError(
-      "MAIA_GATEWAY_URL is set, but this runner cannot dial out to a gateway; unset it and set RUNNER_TOKEN",
-    );
-  }
+function readDirectCarrier(env: Env, { streamHeartbeatMs, streamIdleMs: bodyIdleMs }: Constants): DirectCarrierConfig {
   const host = readString(env, "MAIA_RUNNER_HOST", "127.0.0.1");
   const tls = readTls(env);
   if (!tls && !isLoopback(host) && !readFlag(env, "MAIA_TRUST_PROXY")) {
@@ -132,8 +130,4 @@ function readTls(env: Env): DirectCarrierConfig["tls"] {
   if (!certFile || !keyFile)
     throw new ConfigError("MAIA_TLS_CERT and MAIA_TLS_KEY belong together; set both or neither");
   return { certFile, keyFile };
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }

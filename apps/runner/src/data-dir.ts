@@ -7,6 +7,8 @@ export interface RunnerDir extends Disposable {
   readonly ledger: string;
   readonly spool: string;
   readonly blobs: string;
+  /** Attempts whose end a gateway has not confirmed. */
+  readonly unconfirmed: string;
   readonly tmp: string;
   /** For the executor's attempts. */
   readonly exec: string;
@@ -20,7 +22,8 @@ export interface RunnerDir extends Disposable {
  */
 export async function openRunnerDir(root: string): Promise<RunnerDir> {
   const at = (name: string) => join(root, name);
-  const paths = { ledger: at("ledger"), spool: at("spool"), blobs: at("blobs"), tmp: at("tmp") };
+  const kept = { ledger: at("ledger"), spool: at("spool"), unconfirmed: at("unconfirmed") };
+  const paths = { ...kept, blobs: at("blobs"), tmp: at("tmp") };
   const open = { exec: at("exec"), deps: at("deps") };
   try {
     // Others may pass through to the folders of steps that run as another user, but not look.

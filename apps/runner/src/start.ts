@@ -4,9 +4,11 @@ import type { Executor } from "@maia/runner-protocol";
 import { type Logger, Resources } from "@maia/service";
 import { BlobStore, putPatiently } from "@maia/storage";
 import { Attempts } from "./attempts/attempts.js";
+import type { Carrier } from "./carrier.js";
 import type { RunnerConfig } from "./config.js";
 import { openRunnerDir, type RunnerDir } from "./data-dir.js";
-import { openDirectCarrier } from "./direct/direct-carrier.js";
+import { type DirectDeps, openDirectCarrier } from "./direct/direct-carrier.js";
+import { openGatewayCarrier } from "./gateway/gateway-carrier.js";
 import { Ledger } from "./ledger/ledger.js";
 import { sweepRegularly } from "./sweep.js";
 import { VERSION } from "./version.js";
@@ -40,6 +42,8 @@ export interface RunningRunner extends AsyncDisposable {
 
 /** How long killed attempts may take to be noted when a drain is over. In milliseconds. */
 export const KILL_WAIT_MS = 10_000;
+/** A test of a connection takes no longer, whatever is asked for. In milliseconds. */
+const LONGEST_TEST_MS = 10_000;
 /** Ready processes kept per runtime. */
 const POOL_SIZE = 4;
 
@@ -76,7 +80,7 @@ export async function start(config: RunnerConfig, deps: RunnerDeps): Promise<Run
   stack.use(sweepRegularly({ ledger, attempts, blobs, spoolDir: dir.spool, keep, logger, clock }));
 
   const carrier = stack.use(
-    await openDirectCarrier(config.carrier, {
+    await openCarrier(config, dir, {
       attempts,
       blobs,
       ledgerId,
@@ -87,15 +91,26 @@ export async function start(config: RunnerConfig, deps: RunnerDeps): Promise<Run
       logger,
     }),
   );
-  stack.defer(() => attempts.drain(config.drainLimitMs, KILL_WAIT_MS));
-  logger.info("the runner listens", { url: carrier.url, ledgerId, isolation: executor.isolation, slots });
+  stack.defer(() => {
+    const drained = attempts.drain(config.drainLimitMs, KILL_WAIT_MS);
+    carrier.announceStop();
+    return drained;
+  });
+  const does = config.carrier.kind === "direct" ? "the runner listens" : "the runner dials out and listens on nothing";
+  logger.info(does, { url: carrier.url, ledgerId, isolation: executor.isolation, slots });
   const running = stack.move();
   return {
     url: carrier.url,
     ledgerId,
-    done: broken.promise,
+    done: Promise.race([broken.promise, carrier.done]),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
+}
+
+function openCarrier({ carrier }: RunnerConfig, dir: RunnerDir, deps: DirectDeps): Promise<Carrier> {
+  return carrier.kind === "direct"
+    ? openDirectCarrier(carrier, deps)
+    : openGatewayCarrier(carrier, { ...deps, unconfirmedDir: dir.unconfirmed });
 }
 
 /** A level that was named and cannot be had refuses all work (G30). */
@@ -117,11 +132,12 @@ async function openLocal({ config, dir, ledgerId, blobs, logger }: ExecutorOptio
     log: (level, message, fields) => logger[level](message, fields),
   });
   for (const { level, reason } of executor.report.missing)
-    logger.info("a stronger isolation cannot be had", { level, reason });
+    logger.info("a stronger isolation cannot be had", { isolation: level, reason });
   return executor;
 }
 
 function connectionTest({ urlAllow, connectivityTimeoutMs }: RunnerConfig) {
   const allow = parseUrlAllow(urlAllow);
-  return (host: string, port: number) => testConnection({ host, port, timeoutMs: connectivityTimeoutMs, allow });
+  return (host: string, port: number, timeoutMs: number | null = null) =>
+    testConnection({ host, port, timeoutMs: Math.min(timeoutMs ?? connectivityTimeoutMs, LONGEST_TEST_MS), allow });
 }

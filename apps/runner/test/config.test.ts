@@ -42,8 +42,60 @@ describe("a runner's configuration", () => {
     expect(read({ MAIA_RUNNER_HOST: host })).not.toThrow();
   });
 
-  it("is refused with half a certificate, or with a gateway that it cannot dial", () => {
+  it("is refused with half a certificate", () => {
     expect(read({ MAIA_TLS_CERT: "c.pem" })).toThrow(/MAIA_TLS_KEY/);
-    expect(read({ MAIA_GATEWAY_URL: "https://maia.example" })).toThrow(/MAIA_GATEWAY_URL/);
+  });
+});
+
+describe("the configuration of a runner that dials out", () => {
+  const MAIA_GATEWAY_URL = "https://maia.example/";
+  const dialing = (env: Record<string, string> = {}) =>
+    readConfig({ MAIA_GATEWAY_URL, MAIA_CLIENT_ID: "id", MAIA_CLIENT_SECRET: "secret", ...env }).carrier;
+
+  it("needs no token, and has the marks of the contract", () => {
+    expect(dialing()).toMatchObject({
+      kind: "gateway",
+      url: "https://maia.example",
+      clientId: "id",
+      clientSecret: "secret",
+      marks: { cpu: 80, memory: 90 },
+      reach: { proxyHttp: null, proxyHttps: null, proxyExcludes: [], certFile: null },
+    });
+  });
+
+  it.each(["MAIA_CLIENT_ID", "MAIA_CLIENT_SECRET"])("is refused without %s, or with what is none (S10)", (name) => {
+    expect(() => dialing({ [name]: "" })).toThrow(`${name} is not; copy it from the runner's credentials`);
+    expect(() => dialing({ [name]: "two words" })).toThrow(`${name} holds a space`);
+  });
+
+  it("encrypts outside loopback, unless something else does (S12)", () => {
+    expect(() => dialing({ MAIA_GATEWAY_URL: "http://maia.example" })).toThrow(/https:\/\/.*MAIA_TRUST_PROXY=1/);
+    expect(() => dialing({ MAIA_GATEWAY_URL: "http://127.evil.example" })).toThrow(/https:\/\//);
+    expect(dialing({ MAIA_GATEWAY_URL: "http://maia.example", MAIA_TRUST_PROXY: "1" })).toBeDefined();
+    for (const host of ["localhost:3690", "127.0.0.1", "[::1]:3690"])
+      expect(dialing({ MAIA_GATEWAY_URL: `http://${host}` })).toBeDefined();
+  });
+
+  it("takes no credentials in the address", () => {
+    expect(() => dialing({ MAIA_GATEWAY_URL: "https://id:secret@maia.example" })).toThrow(/MAIA_CLIENT_SECRET/);
+  });
+
+  it("reads proxies as host and port or as URLs, and hosts that need none", () => {
+    const env = { PROXY_HTTP: "proxy.example:3128", PROXY_HTTPS: "http://me:pass@proxy.example:3129" };
+    const carrier = dialing({ ...env, PROXY_EXCLUDES: "localhost|*.internal| 10.0.0.1 " });
+    expect(carrier).toMatchObject({
+      reach: {
+        proxyHttp: new URL("http://proxy.example:3128"),
+        proxyHttps: new URL("http://me:pass@proxy.example:3129"),
+        proxyExcludes: ["localhost", "*.internal", "10.0.0.1"],
+      },
+    });
+    expect(() => dialing({ PROXY_HTTPS: "socks5://me:pass@proxy" })).toThrow(
+      /^(?!.*pass).*PROXY_HTTPS is not an address/,
+    );
+  });
+
+  it("refuses a mark that is no percentage", () => {
+    expect(() => dialing({ MAIA_RUNNER_CPU_MARK: "101" })).toThrow(/MAIA_RUNNER_CPU_MARK is 101/);
   });
 });

@@ -1,9 +1,9 @@
 import { ensureAdminKey, start as startApi } from "@maia/api";
-import { openDb } from "@maia/db";
 import type { Clock } from "@maia/domain";
 import { start as startEngine } from "@maia/engine";
 import { type Logger, Resources } from "@maia/service";
-import { BlobStore, type DataDir, openDataDir, refuseLostDatabase } from "@maia/storage";
+import type { DataDir } from "@maia/storage";
+import { openStores } from "@maia/stores";
 import type { StandaloneConfig } from "./config.js";
 
 /** Maia in one process: api, engine and local execution over one database. */
@@ -21,18 +21,7 @@ export async function start(
 ): Promise<RunningMaia> {
   await using stack = new Resources();
   const { constants } = config.engine;
-  const dataDir = await openDataDir(config.dataDir);
-  if (config.databaseUrl === null) await refuseLostDatabase(dataDir);
-  const blobs = await BlobStore.open(dataDir.blobs, dataDir.tmp);
-  const db = stack.use(
-    await openDb({
-      url: config.databaseUrl ?? `file:${dataDir.dbFile}`,
-      bellsDir: dataDir.bells,
-      busyTimeoutMs: constants.dbBusyTimeoutMs,
-      retryBudgetMs: constants.dbRetryBudgetMs,
-      log: (level, message, fields) => logger[level](message, fields),
-    }),
-  );
+  const { db, blobs, dataDir } = stack.use(await openStores(config, { constants, logger, clock }));
   await ensureAdminKey(db, dataDir, clock());
   const deps = { db, blobs, dataDir, logger, clock };
   const engine = stack.use(await startEngine(config.engine, deps));

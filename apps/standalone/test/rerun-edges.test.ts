@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import type { Client, Run } from "./support/client.ts";
 import { Deployment, type Shape } from "./support/deployments.ts";
 import { eventually } from "./support/processes.ts";
-import { type Job, Reruns, stepsOf, workflow } from "./support/reruns.ts";
+import { type Job, Reruns, workflow } from "./support/reruns.ts";
+import { stepsOf } from "./support/steps.ts";
 
 let maia: Deployment;
 let client: Client;

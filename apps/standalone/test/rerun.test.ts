@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import type { Client, Run } from "./support/client.ts";
 import { Deployment } from "./support/deployments.ts";
-import { Reruns, stepsOf, workflow } from "./support/reruns.ts";
+import { Reruns, workflow } from "./support/reruns.ts";
+import { stepsOf } from "./support/steps.ts";
 
 let maia: Deployment;
 let client: Client;

@@ -1,5 +1,6 @@
 import type { RunStepStatus } from "@maia/domain";
 import { endAttempt, liveAttempts } from "./attempts.js";
+import { appendAudit } from "./audit.js";
 import { abandonInputFiles } from "./input-files.js";
 import { moveRun, moveStep, type OwnedRun, ownsRun } from "./runs.js";
 import type { Tx } from "./types.js";
@@ -21,5 +22,10 @@ export async function quarantineRun(tx: Tx, run: OwnedRun, message: string, now:
   }
   await abandonInputFiles(tx, run, "the run was set aside before the file was here", now);
   for (const { key, status } of steps) await moveStep(tx, run, key, status === "PENDING" ? "skip" : "cancel", now);
-  return (await moveRun(tx, run, "inputFailed", now, { failure })) || moveRun(tx, run, "stepFailed", now, { failure });
+  const isMoved =
+    (await moveRun(tx, run, "inputFailed", now, { failure })) ||
+    (await moveRun(tx, run, "stepFailed", now, { failure }));
+  const entry = { actor: "engine", action: "run.quarantine", target: run.id, outcome: "ok" };
+  if (isMoved) await appendAudit(tx, entry, now);
+  return isMoved;
 }

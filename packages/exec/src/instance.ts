@@ -5,6 +5,8 @@ import { findMarked, isRunning, processFacts, signal } from "./processes.js";
 /** An owner that this process cannot see counts as gone when its sign of life is so old. */
 const UNSEEN_OWNER_MS = 3_600_000;
 const SIGN_OF_LIFE_MS = 600_000;
+/** An executor says whose its folder is as soon as it has made it; one that has not by then never will. */
+const BORN_WITHIN_MS = 60_000;
 const STAGES = ["/run/maia", "/tmp/maia-stage"];
 
 /** One executor's own folder below the root that executors share. */
@@ -60,10 +62,16 @@ export function endMarked(mark: string): void {
 async function clearLeftOvers(root: string): Promise<void> {
   for (const name of await readdir(root)) {
     if (!/^x[0-9a-f]{18}$/.test(name)) continue;
-    const owner = await readOwner(`${root}/${name}`);
-    if (owner === "alive") continue;
-    await clear(`${root}/${name}`, name);
+    const home = `${root}/${name}`;
+    const owner = await readOwner(home);
+    if (owner === "alive" || (owner === null && (await isYoung(home)))) continue;
+    await clear(home, name);
   }
+}
+
+async function isYoung(home: string): Promise<boolean> {
+  const made = await stat(home).catch(() => null); // somebody else has cleared it
+  return made !== null && Date.now() - made.mtimeMs < BORN_WITHIN_MS;
 }
 
 async function clear(home: string, id: string): Promise<void> {

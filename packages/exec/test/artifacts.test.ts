@@ -24,6 +24,7 @@ const REFUSED: Record<string, readonly [script: string, reason: RegExp]> = {
     'rmdir "$MAIA_ARTIFACTS_DIR"; ln -s /etc "$MAIA_ARTIFACTS_DIR"',
     /artifacts" lies behind a link/,
   ],
+  "what lay in its folder, which it has removed": ['rm -r "$MAIA_ARTIFACTS_DIR"', /folder "artifacts" does not exist/],
   "a device": ['ln -s /dev dev; register "$PWD/dev/null" a', /behind a link/],
   "a hard link": ['ln good.txt "$MAIA_ARTIFACTS_DIR/a.txt"', /more than one name/],
   "a pipe": ['mkfifo "$MAIA_ARTIFACTS_DIR/a.txt"', /no regular file/],
@@ -146,6 +147,21 @@ for i in range(25000): os.mkdir('d%d' % i)"`;
     expect(run.artifacts.length).toBe(10);
     expect(run.lines("system").at(-1)).toBe("not kept: more than 10 artifacts");
     expect(run.exit.exitCode).toBe(0);
+  });
+
+  it("are capped where there are a hundred thousand of them, or ten gigabytes, with a record (B089)", async () => {
+    await using workshop = await Workshop.open();
+    const many = 'cd "$MAIA_ARTIFACTS_DIR"; seq 1 100000 | xargs touch';
+    const first = await workshop.run(workshop.task("shell", many, { limits: { artifactsMax: 50 } }));
+    expect([first.artifacts.length, first.exit.exitCode]).toEqual([50, 0]);
+    expect(first.lines("system")).toEqual(["not kept: more than 50 artifacts"]);
+    const large = 'cd "$MAIA_ARTIFACTS_DIR"; for i in 1 2; do truncate -s 5G $i; done; echo small > 3';
+    const second = await workshop.run(workshop.task("shell", large));
+    expect(second.artifacts.map(({ name }) => name)).toEqual(["3"]);
+    expect(second.lines("system")).toEqual([
+      expect.stringMatching(/larger than/),
+      expect.stringMatching(/larger than/),
+    ]);
   });
 
   it("that are refused by the thousand are named by the hundred", async () => {

@@ -2,12 +2,14 @@ import { createHash } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
-import { tarOf } from "./tar.js";
+import { tarOf } from "./tar.ts";
 
 export interface Release {
   readonly version: string;
   /** The text of `index.js`; by default it exports its name and version. */
   readonly main?: string;
+  /** Files beside it, by their path in the package. */
+  readonly files?: Readonly<Record<string, string>>;
   readonly scripts?: Readonly<Record<string, string>>;
   readonly dependencies?: Readonly<Record<string, string>>;
 }
@@ -48,11 +50,12 @@ export class NpmRegistry implements AsyncDisposable {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/`;
   }
 
-  publish(name: string, { version, main, scripts, dependencies = {} }: Release): void {
+  publish(name: string, { version, main, files: others = {}, scripts, dependencies = {} }: Release): void {
     const manifest = { name, version, main: "index.js", dependencies, ...(scripts ? { scripts } : {}) };
     const code = main ?? `module.exports = ${JSON.stringify({ name, version })};`;
-    const files = { "package/package.json": JSON.stringify(manifest), "package/index.js": code };
-    const tarball = gzipSync(tarOf(files));
+    const files = { "package.json": JSON.stringify(manifest), "index.js": code, ...others };
+    const packed = Object.entries(files).map(([path, text]) => [`package/${path}`, text]);
+    const tarball = gzipSync(tarOf(Object.fromEntries(packed)));
     const integrity = `sha512-${createHash("sha512").update(tarball).digest("base64")}`;
     const dist = { integrity, tarball: `${this.url}${name}/-/${version}.tgz` };
     const hasInstallScript = scripts !== undefined;

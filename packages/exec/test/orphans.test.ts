@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -103,6 +103,18 @@ describe.each(levels)("at the level %s no process of a step outlives", (level) =
 });
 
 describe("an executor that starts", () => {
+  it("leaves one alone that is starting too and has not yet said whose its folder is, unless that is long ago", async () => {
+    const root = mkdtempSync(join(tmpdir(), "maia-exec-"));
+    cleanUps.push(() => rmSync(root, { recursive: true, force: true }));
+    const [young, old] = [`x${"a".repeat(18)}`, `x${"b".repeat(18)}`];
+    for (const name of [young, old]) mkdirSync(join(root, name));
+    utimesSync(join(root, old), new Date(0), new Date(0));
+    await using workshop = await Workshop.open("auto", { root });
+    expect(workshop.executor.report.level).not.toBe("");
+    expect(readdirSync(root)).toContain(young);
+    expect(readdirSync(root)).not.toContain(old);
+  });
+
   it("clears what a dead one left in the same root, and leaves a living one alone (G17, G28)", async () => {
     const dead = await engineWithStep("process-group");
     const alive = await Workshop.open("auto", { root: dead.root });

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { zipOf } from "./zip.js";
+import { zipOf } from "./zip.ts";
 
 /** An index of Python packages with wheels that a test makes, on a port that the kernel gives. */
 export class PythonIndex implements AsyncDisposable {
@@ -33,9 +33,15 @@ export class PythonIndex implements AsyncDisposable {
     return `${this.origin}/simple/`;
   }
 
-  /** Publishes a wheel whose one module has the name of the project. */
-  publish(name: string, version: string, code = `VERSION = ${JSON.stringify(version)}`, requires: string[] = []): void {
-    this.put(name, `${name}-${version}-py3-none-any.whl`, wheel(name, version, code, requires));
+  /** Publishes a wheel: of one module that has the name of the project and the code that is given, or of files. */
+  publish(
+    name: string,
+    version: string,
+    content: string | Readonly<Record<string, string>> = `VERSION = ${JSON.stringify(version)}`,
+    requires: readonly string[] = [],
+  ): void {
+    const files = typeof content === "string" ? { [`${name}.py`]: `${content}\n` } : content;
+    this.put(name, `${name}-${version}-py3-none-any.whl`, wheel(name, version, files, requires));
   }
 
   /** Publishes a file as it is. */
@@ -60,14 +66,20 @@ export class PythonIndex implements AsyncDisposable {
   }
 }
 
-function wheel(name: string, version: string, code: string, requires: readonly string[]): Buffer {
+function wheel(
+  name: string,
+  version: string,
+  files: Readonly<Record<string, string>>,
+  requires: readonly string[],
+): Buffer {
   const info = `${name}-${version}.dist-info`;
   const metadata = ["Metadata-Version: 2.1", `Name: ${name}`, `Version: ${version}`];
   const about = ["Wheel-Version: 1.0", "Generator: test", "Root-Is-Purelib: true", "Tag: py3-none-any"];
-  return zipOf({
-    [`${name}.py`]: `${code}\n`,
+  const all = {
+    ...files,
     [`${info}/METADATA`]: [...metadata, ...requires.map((one) => `Requires-Dist: ${one}`), ""].join("\n"),
     [`${info}/WHEEL`]: [...about, ""].join("\n"),
-    [`${info}/RECORD`]: [`${name}.py,,`, `${info}/METADATA,,`, `${info}/WHEEL,,`, `${info}/RECORD,,`, ""].join("\n"),
-  });
+  };
+  const record = [...Object.keys(all), `${info}/RECORD`].map((path) => `${path},,\n`).join("");
+  return zipOf({ ...all, [`${info}/RECORD`]: record });
 }

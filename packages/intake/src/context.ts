@@ -1,4 +1,4 @@
-import type { Db } from "@maia/db";
+import type { Db, Tx } from "@maia/db";
 import type { SchemaWorker } from "@maia/schema";
 import type { BlobStore } from "@maia/storage";
 
@@ -26,4 +26,6 @@ export interface Caller {
   readonly principal: string;
   /** Ids of the projects that the caller may use; null: all. */
   readonly projects: readonly string[] | null;
+  /** Told the id of what is made, in the transaction that makes it. Not where it had been made before. */
+  readonly onMade?: (tx: Tx, id: string) => Promise<void>;
 }

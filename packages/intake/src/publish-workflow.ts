@@ -1,3 +1,4 @@
+import type { Tx } from "@maia/db";
 import type { IntakeContext } from "./context.js";
 import { freezeDefinition } from "./freeze.js";
 import { type Published, type StoreRequest, storeWorkflow } from "./store-workflow.js";
@@ -7,6 +8,8 @@ export interface PublishRequest extends Omit<StoreRequest, "publishing"> {
   readonly definition: unknown;
   /** False saves the draft only. */
   readonly publish: boolean;
+  /** Told what came of it, in the same transaction. */
+  readonly onStored?: (tx: Tx, stored: Published) => Promise<void>;
 }
 
 /**
@@ -15,9 +18,14 @@ export interface PublishRequest extends Omit<StoreRequest, "publishing"> {
  */
 export async function publishWorkflow(
   { db, schemas }: IntakeContext,
-  { definition, publish, ...request }: PublishRequest,
+  { definition, publish, onStored, ...request }: PublishRequest,
   now: Date,
 ): Promise<Published> {
   const frozen = await freezeDefinition(schemas, definition, request.slug);
-  return db.write((tx) => storeWorkflow(tx, { ...request, publishing: publish ? "latest" : "draft" }, frozen, now));
+  const publishing = publish ? "latest" : "draft";
+  return db.write(async (tx) => {
+    const stored = await storeWorkflow(tx, { ...request, publishing }, frozen, now);
+    await onStored?.(tx, stored);
+    return stored;
+  });
 }

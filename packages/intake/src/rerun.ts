@@ -70,6 +70,7 @@ export async function rerunRun(
     const twin = once && !(await takeKey(tx, once, jobId, now)) ? await madeBefore(tx.sql, once, now) : null;
     if (twin) return { jobId: twin, replayed: true };
     await storeRerun(tx, jobId, { ...origin, params, queueTimeoutMs }, files, cause, now);
+    await caller.onMade?.(tx, jobId);
     return { jobId, replayed: false };
   });
 }

@@ -30,6 +30,8 @@ export interface Published {
   readonly published: boolean;
   /** True: there is a version more. */
   readonly made: boolean;
+  /** True: the draft is another one than before. */
+  readonly saved: boolean;
 }
 
 interface Current {
@@ -59,7 +61,8 @@ export async function storeWorkflow(
   const isAside = request.publishing === "aside" && isThere;
   const workflowId = isAside ? current.id : await saveDraft(tx, request, current, frozen, now);
   const latest = current?.latestVersion ?? null;
-  const about = { workflowId, snapHash: frozen.snapHash, created: !isThere };
+  const saved = !isAside && (!isThere || current.draftHash !== frozen.snapHash);
+  const about = { workflowId, snapHash: frozen.snapHash, created: !isThere, saved };
   if (request.publishing === "draft") return { ...about, version: latest, published: false, made: false };
 
   // What was tried aside becomes the latest itself, and what is the latest stays it.

@@ -28,7 +28,7 @@ describe("a definition", () => {
   it("that has not changed makes no version, however it is written", async () => {
     const first = await publish(place, "hello", { env: { A: "1", B: "2" } });
     const again = await publish(place, "hello", { env: { B: "2", A: "1" }, reuse: false, description: "" });
-    expect(again).toEqual({ ...first, created: false, published: false, made: false });
+    expect(again).toEqual({ ...first, created: false, published: false, made: false, saved: false });
     expect(await count(place, "WorkflowVersion")).toBe(1);
   });
 

@@ -3,7 +3,8 @@ import { MaiaError } from "@maia/domain";
 import got, { type Request } from "got";
 import { pinnedAgents } from "./agent.js";
 import { DownloadError } from "./download-error.js";
-import { blocked, type Resolve, systemResolve, type Target, vet } from "./guard.js";
+import { blocked, type Target, vet } from "./guard.js";
+import { type Resolve, systemResolve } from "./resolve.js";
 import type { UrlAllow } from "./url-allow.js";
 
 const CONNECT_MS = 10_000;

@@ -17,6 +17,7 @@ export class DownloadError extends Error {
 /** What goes wrong on a network by itself. A certificate or an answer that is none does not get better. */
 const PASSING_CODES = new Set([
   ...["ECONNRESET", "ECONNREFUSED", "ECONNABORTED", "ETIMEDOUT", "EPIPE", "EAI_AGAIN"],
+  ...["ETIMEOUT", "ESERVFAIL", "EREFUSED"],
   "ERR_HTTP_CONTENT_LENGTH_MISMATCH",
 ]);
 
@@ -30,9 +31,12 @@ export function explained(error: unknown): unknown {
   });
 }
 
+/** What looks a name up: the system's resolver, or DNS servers that were named. */
+const LOOK_UPS = new Set(["getaddrinfo", "queryA", "queryAaaa"]);
+
 function dnsFailure(error: Error): DownloadError | null {
   const { syscall, hostname, code } = error as NodeJS.ErrnoException & { hostname?: string };
-  if (syscall !== "getaddrinfo") return null;
+  if (!LOOK_UPS.has(syscall ?? "")) return null;
   return new DownloadError(`${hostname} could not be looked up (${code})`, PASSING_CODES.has(code ?? ""), {
     cause: error,
   });

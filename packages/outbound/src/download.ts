@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Answer, ask, type DownloadLimits, type Question, tooLarge } from "./ask.js";
 import { DownloadError, explained } from "./download-error.js";
-import type { Resolve } from "./guard.js";
+import type { Resolve } from "./resolve.js";
 import type { UrlAllow } from "./url-allow.js";
 
 export interface DownloadOptions<T> {

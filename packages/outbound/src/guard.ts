@@ -1,13 +1,7 @@
-import { lookup } from "node:dns/promises";
 import { MaiaError } from "@maia/domain";
 import { normalAddress, whyNotPublic } from "./addresses.js";
+import type { Resolve } from "./resolve.js";
 import { hostName, type UrlAllow } from "./url-allow.js";
-
-/** Finds every address of a name. */
-export type Resolve = (name: string) => Promise<string[]>;
-
-/** The system's own resolver, with `/etc/hosts`. */
-export const systemResolve: Resolve = async (name) => (await lookup(name, { all: true })).map(({ address }) => address);
 
 /** A URL that passed the guard, and the only addresses that it may be fetched from. */
 export interface Target {

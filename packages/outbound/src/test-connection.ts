@@ -1,6 +1,7 @@
 import { normalAddress, whyNotTested } from "./addresses.js";
 import { connectTo } from "./agent.js";
-import { blocked, type Resolve, systemResolve } from "./guard.js";
+import { blocked } from "./guard.js";
+import { type Resolve, systemResolve } from "./resolve.js";
 import { allowNothing, type UrlAllow } from "./url-allow.js";
 
 export interface ConnectionRequest {

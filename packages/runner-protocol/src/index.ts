@@ -2,6 +2,7 @@ export { isSha256, outputProblem, pathProblem } from "./checks.js";
 export * from "./codec.js";
 export * from "./executor.js";
 export * from "./frames.js";
+export * from "./gateway.js";
 export * from "./inline.js";
 export * from "./parse-task.js";
 export * from "./paths.js";

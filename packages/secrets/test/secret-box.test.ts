@@ -58,6 +58,32 @@ describe("a secret", () => {
   });
 });
 
+describe("another key", () => {
+  const bodyOf = ({ sealed }: { sealed: string }) => Buffer.from(sealed, "base64").subarray(60).toString("base64");
+  const [mine, next] = [one.toString("base64"), two.toString("base64")];
+
+  it("encrypts the data key anew and leaves the value as it is stored (S17)", async () => {
+    const before = await withKeys(mine).seal(place, "swordfish");
+    const after = await withKeys(next, mine).rewrap(place, before);
+    expect(after.keyId).not.toBe(before.keyId);
+    expect(bodyOf(after)).toBe(bodyOf(before));
+    expect(await withKeys(next).open(place, after)).toBe("swordfish");
+    await expect(withKeys(mine).open(place, after)).rejects.toThrow(/was encrypted with the key/);
+    await expect(withKeys(next).rewrap(place, before)).rejects.toThrow(/was encrypted with the key/);
+    await expect(withKeys(next, mine).rewrap({ ...place, name: "OTHER" }, before)).rejects.toThrow(/was changed/);
+  });
+
+  it("reads no secret whose data key and value are of two", async () => {
+    const box = withKeys(mine);
+    const [first, second] = [await box.seal(place, "swordfish"), await box.seal(place, "trout")];
+    const mixed = Buffer.concat([
+      Buffer.from(first.sealed, "base64").subarray(0, 60),
+      Buffer.from(second.sealed, "base64").subarray(60),
+    ]);
+    await expect(box.open(place, { ...first, sealed: mixed.toString("base64") })).rejects.toThrow(/was changed/);
+  });
+});
+
 describe("the key in the data directory", () => {
   it("is made once when it is first needed, for its owner alone, however many need it at once", async () => {
     const file = join(folder, "secret-key");

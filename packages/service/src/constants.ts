@@ -37,6 +37,8 @@ const fixed = {
   schemaValidateMs: 500,
   uploadFileMax: 100 * MIB,
   uploadFilesMax: 20,
+  /** How long an upload in parts may rest before it is forgotten. */
+  uploadRestMs: 86_400_000,
   urlWireMax: 100 * MIB,
   urlDecodedMax: 100 * MIB,
   urlTotalMs: 120_000,
@@ -63,6 +65,9 @@ const fixed = {
   artifactMax: 10 * GIB,
   /** Memory of one step's process; 0: as much as the host has. */
   stepMemoryMax: 0,
+  /** Above this use of its processors or its memory a runner that dials out asks for no task. In percent; 100: no mark. */
+  runnerCpuMark: 80,
+  runnerMemoryMark: 90,
 } as const;
 
 /** How many of each may be in flight at once, from the cores. */

@@ -1,10 +1,12 @@
 import { createHash, hash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { MaiaError } from "@maia/domain";
+import { hashOf, ifThere, isDiskFull, storageFull, syncFolder, writeAll } from "./files.js";
 import { removeLeftovers, tempName } from "./temp-files.js";
+import { type Appended, type UploadName, type UploadPart, Uploads } from "./uploads.js";
 
 /** What was put. `known`: the same bytes were there before. */
 export interface StoredBlob {
@@ -37,13 +39,19 @@ export class BlobStore {
   readonly #dir: string;
   readonly #tmp: string;
   readonly #madeFolders = new Set<string>();
+  /** What has come so far of blobs that come in parts. */
+  readonly uploads: Uploads;
 
   private constructor(dir: string, tmp: string) {
     this.#dir = dir;
     this.#tmp = tmp;
+    this.uploads = new Uploads(tmp);
   }
 
-  /** Opens the store and removes what interrupted puts left in `tmp`, which must be on the same file system. */
+  /**
+   * Opens the store, removes what interrupted puts left in `tmp`, which must be on the same file system, and lets
+   * interrupted uploads be taken up.
+   */
   static async open(dir: string, tmp: string): Promise<BlobStore> {
     await mkdir(dir, { recursive: true, mode: 0o700 });
     await mkdir(tmp, { recursive: true, mode: 0o700 });
@@ -80,12 +88,28 @@ export class BlobStore {
       const written = await writeDurably(temp, source, options);
       return await this.#settle(temp, written);
     } catch (error) {
-      if (isDiskFull(error))
-        throw new MaiaError("STORAGE_FULL", "The disk that holds Maia's data is full", { cause: error });
-      throw error;
+      throw isDiskFull(error) ? storageFull(error) : error;
     } finally {
       await rm(temp, { force: true });
     }
+  }
+
+  /**
+   * Keeps a part of a blob of `total` bytes. The last part makes the blob, if all bytes together have the hash that they
+   * came under. @throws {MaiaError} HASH_MISMATCH, which drops all parts; what `Uploads.append` throws.
+   */
+  async putPart(name: UploadName, part: UploadPart, total: number): Promise<Appended<StoredBlob>> {
+    return this.uploads.append(name, part, total, async (path) => {
+      try {
+        await using file = await open(path, "r+");
+        const blob = { sha256: await hashOf(file), sizeBytes: total };
+        check(blob, { expectSha256: name.sha256 });
+        await file.sync();
+        return await this.#settle(path, blob);
+      } finally {
+        await rm(path, { force: true });
+      }
+    });
   }
 
   /** The bytes, or those from `start` up to and including `end`. They stay readable when the blob is removed meanwhile. */
@@ -95,11 +119,8 @@ export class BlobStore {
 
   /** True if the blob is there and its bytes still have its hash. */
   async verify(sha256: string): Promise<boolean> {
-    const file = await ifThere(open(this.path(sha256), "r"));
-    if (!file) return false;
-    const digest = createHash("sha256");
-    for await (const chunk of file.createReadStream()) digest.update(chunk);
-    return digest.digest("hex") === sha256;
+    await using file = await ifThere(open(this.path(sha256), "r"));
+    return file !== null && (await hashOf(file)) === sha256;
   }
 
   /** Makes a blob young again, so that garbage collection leaves it alone. False: it is not there. */
@@ -163,12 +184,6 @@ export class BlobStore {
   }
 }
 
-/** True for the errors of a full disk or an exhausted quota. */
-export function isDiskFull(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException | null)?.code;
-  return code === "ENOSPC" || code === "EDQUOT" || code === "SQLITE_FULL";
-}
-
 async function writeDurably(path: string, source: Bytes, options: PutOptions) {
   const digest = createHash("sha256");
   let sizeBytes = 0;
@@ -187,11 +202,6 @@ async function writeDurably(path: string, source: Bytes, options: PutOptions) {
   return blob;
 }
 
-/** One write may take less than it was given. */
-async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let at = 0; at < chunk.byteLength; ) at += (await file.write(chunk, at)).bytesWritten;
-}
-
 function check({ sha256, sizeBytes }: { sha256: string; sizeBytes: number }, options: PutOptions): void {
   checkSize(sizeBytes, options);
   if (options.expectSha256 !== undefined && options.expectSha256 !== sha256) {
@@ -201,20 +211,4 @@ function check({ sha256, sizeBytes }: { sha256: string; sizeBytes: number }, opt
 
 function checkSize(sizeBytes: number, { maxBytes = Number.POSITIVE_INFINITY }: PutOptions): void {
   if (sizeBytes > maxBytes) throw new MaiaError("TOO_LARGE", `The content is larger than ${maxBytes} bytes`);
-}
-
-/** A rename survives a power cut only after its folder is flushed. */
-async function syncFolder(path: string): Promise<void> {
-  await using folder = await open(path, "r");
-  await folder.sync();
-}
-
-async function ifThere<T>(promise: Promise<T>): Promise<T | null> {
-  try {
-    return await promise;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") return null;
-    throw error;
-  }
 }

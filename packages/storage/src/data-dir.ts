@@ -1,5 +1,6 @@
 import { mkdir, open, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { tempName } from "./temp-files.js";
 
 /** Where everything of a Maia lies: absolute paths. */
 export interface DataDir {
@@ -81,7 +82,7 @@ async function makeFolder(path: string, mode: number): Promise<void> {
 }
 
 async function tryWriting(tmp: string): Promise<void> {
-  const probe = join(tmp, `probe-${process.pid}-${performance.now()}`);
+  const probe = join(tmp, tempName());
   const file = await open(probe, "wx", 0o600);
   await file.close();
   await rm(probe);

@@ -2,23 +2,30 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { abandonedUpload, giveBack } from "./upload-files.js";
 
 /** The age after which nobody is still writing a file that another PID namespace began. In milliseconds. */
 const ABANDONED_AFTER_MS = 3_600_000;
 
-const NAME = /^blob-(\d+)-(\d+)-(\d+)-[0-9a-f]+$/;
+const NAME = /^blob-(\d+)-(\d+)-(\d+)-[0-9a-f]+(?:\.part-[\w-]+)?$/;
 
 /** A name for a file being written; it says whose it is: PID namespace, PID, and when that process began. */
 export function tempName(): string {
   return `blob-${pidNamespace()}-${process.pid}-${processStart(process.pid)}-${randomBytes(8).toString("hex")}`;
 }
 
-/** Removes files that their writers left behind. Those of processes that still run stay. */
+/**
+ * Removes files that their writers left behind, and gives those of uploads back to be taken up. Those of processes that
+ * still run stay.
+ */
 export async function removeLeftovers(tmp: string, now: number): Promise<void> {
   for (const name of readdirSync(tmp)) {
     const owner = NAME.exec(name);
-    if (owner && isAbandoned(join(tmp, name), owner.slice(1).map(Number), now))
-      await rm(join(tmp, name), { force: true });
+    const path = join(tmp, name);
+    if (!owner || !isAbandoned(path, owner.slice(1).map(Number), now)) continue;
+    const upload = abandonedUpload(name);
+    if (upload) await giveBack(tmp, path, upload);
+    else await rm(path, { force: true });
   }
 }
 

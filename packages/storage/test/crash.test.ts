@@ -1,5 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { watch } from "node:fs";
 import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { BlobStore } from "../src/blob-store.js";
+import { openDataDir } from "../src/data-dir.js";
 
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 let folder: string;
@@ -27,6 +29,24 @@ function putter() {
     said += chunk;
   });
   return { child, promised: () => said.split("\n").slice(0, -1) };
+}
+
+describe("SIGKILL while the data directory is opened", () => {
+  it("leaves nothing that the next start does not remove (F15)", async () => {
+    const dir = await openDataDir(folder);
+    using watcher = watched(dir.tmp);
+    await promisify(execFile)(process.execPath, [script("opener.mjs"), folder]);
+    await writeFile(join(dir.tmp, await watcher.name), ""); // as if it had been killed before it removed the file
+    await BlobStore.open(dir.blobs, dir.tmp);
+    expect(await readdir(dir.tmp)).toEqual([]);
+  });
+});
+
+/** Tells the name of the first file that is made in a folder from now on. */
+function watched(path: string): { readonly name: Promise<string> } & Disposable {
+  const watcher = watch(path);
+  const name = once(watcher, "change").then(([, name]) => String(name));
+  return { name, [Symbol.dispose]: () => watcher.close() };
 }
 
 describe("SIGKILL while blobs are put", () => {

@@ -10,7 +10,15 @@ const HEADERS_MAX = 16 * 1_024;
 const HEADER_COUNT_MAX = 100;
 
 /** Headers that say something only once; where they come twice, two parties would read two different requests. */
-const SINGLE = new Set(["host", "authorization", "content-type", "content-encoding", "idempotency-key", "if-match"]);
+const SINGLE = new Set([
+  "host",
+  "authorization",
+  "content-type",
+  "content-encoding",
+  "content-range",
+  "idempotency-key",
+  "if-match",
+]);
 
 /** Which names the server answers to: null is any. */
 export type HostNames = ReadonlySet<string> | null;

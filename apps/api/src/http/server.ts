@@ -123,6 +123,13 @@ function createTlsServer(
 
 type ClientError = NodeJS.ErrnoException & { rawPacket?: Buffer };
 
+/** What the application says with every answer; here there is no application yet. */
+const SAFE_HEADERS = {
+  "Cache-Control": "no-store",
+  "Content-Security-Policy": "default-src 'none';frame-ancestors 'none'",
+  "X-Content-Type-Options": "nosniff",
+};
+
 /** Answers what is not even HTTP, and closes. */
 function answerClientError(error: ClientError, socket: Duplex): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
@@ -133,7 +140,7 @@ function answerClientError(error: ClientError, socket: Duplex): void {
     new HttpProblem(codeOf(error), "The request is no valid HTTP"),
     randomUUID(),
   );
-  const all = { ...headers, "Content-Length": String(Buffer.byteLength(body)), Connection: "close" };
+  const all = { ...SAFE_HEADERS, ...headers, "Content-Length": String(Buffer.byteLength(body)), Connection: "close" };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n${lines.join("")}\r\n${body}`);
 }

@@ -8,6 +8,7 @@ import { HttpProblem } from "./problems.js";
  */
 export function steadily(req: IncomingMessage, idleMs: number): Readable {
   const bytes = new PassThrough();
+  bytes.on("error", () => {}); // whoever reads it hears of it, also when it fails before that
   const stalled = () => bytes.destroy(new HttpProblem("REQUEST_TIMEOUT", `Nothing has come for ${idleMs} ms`));
   const timer = setTimeout(stalled, idleMs);
   const onData = () => timer.refresh();

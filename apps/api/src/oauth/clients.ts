@@ -20,15 +20,13 @@ export interface OAuthClient {
 export type FindClient = (db: Db, clientId: string, now: Date) => Promise<OAuthClient | null>;
 
 /** The kinds of clients, by the prefix of their ids. A new kind is an entry here and nothing else. */
-export type ClientKinds = { readonly [prefix: string]: FindClient };
+const kinds = new Map<string, FindClient>([
+  ["key", findKeyClient],
+  ["rnr", findRunnerClient],
+]);
 
-export const clientKinds: ClientKinds = { key: findKeyClient, rnr: findRunnerClient };
-
-/** Looks a client up among these kinds. What is no id of any kind is no client. */
-export function clientFinder(kinds: ClientKinds): FindClient {
-  return async (db, clientId, now) => {
-    const [, prefix] = /^([a-z]+)_[0-9a-z]{1,64}$/.exec(clientId) ?? [];
-    if (prefix === undefined || !Object.hasOwn(kinds, prefix)) return null;
-    return kinds[prefix]!(db, clientId, now);
-  };
-}
+/** The client of an id of any kind. */
+export const findClient: FindClient = async (db, clientId, now) => {
+  const [, prefix] = /^([a-z]+)_[0-9a-z]{1,64}$/.exec(clientId) ?? [];
+  return (prefix && (await kinds.get(prefix)?.(db, clientId, now))) || null;
+};

@@ -9,10 +9,10 @@ import { OAuthProblem } from "./oauth-problem.js";
 import type { TokenRequest } from "./token-request.js";
 import { AUDIENCE } from "./tokens.js";
 
-/** How often requests for tokens may fail, or be made at all, per minute. */
+/** How often requests for tokens may fail, or be made at all, per minute. Many processes may be one runner. */
 const FAILURES_PER_CLIENT = 10;
 const FAILURES_PER_ADDRESS = 60;
-const REQUESTS_PER_CLIENT = 60;
+const REQUESTS_PER_CLIENT = 600;
 
 /** Stands in where there is no such client, so that the answer takes as long. */
 const NO_HASH = "0".repeat(64);

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Db } from "@maia/db";
 import { sha256Hex } from "@maia/domain";
 import type { Caller } from "../auth.js";
-import type { FindClient, OAuthClient } from "./clients.js";
+import { findClient, type OAuthClient } from "./clients.js";
 import type { SigningKeys } from "./signing-keys.js";
 
 /** Fixed, so that a token can neither come from nor be meant for anybody else. */
@@ -17,7 +17,6 @@ const CLAIMS = ["sub", "cred", "iat", "exp", "jti"];
 interface TokenSettings {
   readonly db: Db;
   readonly keys: SigningKeys;
-  readonly findClient: FindClient;
   readonly ttlMs: number;
 }
 
@@ -27,7 +26,7 @@ export class Tokens {
 
   /** The client of an id, if it counts now. */
   findClient(clientId: string, now: Date): Promise<OAuthClient | null> {
-    return this.settings.findClient(this.settings.db, clientId, now);
+    return findClient(this.settings.db, clientId, now);
   }
 
   /** A token for a client, and after how many seconds it ends. */

@@ -1,6 +1,7 @@
-import { type BatchView, findBatchView, listBatches } from "@maia/db";
+import { type BatchView, findBatchView, listBatches, type Tx } from "@maia/db";
 import { MaiaError, type WorkflowSnapshot } from "@maia/domain";
 import { createBatch, parseBatchRequest, retryBatch, tryBatch } from "@maia/intake";
+import { audited } from "../audited.js";
 import { batchEtag, cancelBatch, changeBatch, pauseBatch, resumeBatch } from "../batch-moves.js";
 import { batchResults } from "../batch-results.js";
 import { hasBody, readJson } from "../http/body.js";
@@ -160,7 +161,11 @@ export const batchRoutes: readonly Route[] = [
       const { context, caller, req, now } = call;
       const asked = readBody(retryRequest, hasBody(req) ? await readJson(req, context.config.body) : {});
       const origin = await viewOf(call, call.params.id);
-      const who = { principal: caller.id, projects: caller.projects };
+      const who = {
+        principal: caller.id,
+        projects: caller.projects,
+        onMade: (tx: Tx, batchId: string) => audited(tx, call, "batch.retry", origin.id, { batchId }),
+      };
       const request = { rows: asked.rows ?? "failed", version: asked.version ?? null } as const;
       const key = idempotencyKeyOf(req);
       const { batchId, replayed } = await retryBatch(batchContext(context), origin, request, who, key, now);

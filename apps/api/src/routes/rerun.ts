@@ -1,5 +1,6 @@
-import { findJobView } from "@maia/db";
+import { findJobView, type Tx } from "@maia/db";
 import { parseRerunRequest, rerunRun } from "@maia/intake";
+import { audited } from "../audited.js";
 import { created, type Route, route } from "../http/route.js";
 import { type JsonSchema, passedOn } from "../http/shapes.js";
 import { idempotencyKeyOf, replayHeader } from "../idempotency.js";
@@ -30,10 +31,15 @@ export const rerunRoutes: readonly Route[] = [
     requestHeaders: { "Idempotency-Key": "Makes asking again safe" },
     body: { shape: { ...passedOn(rerunRequest), name: "RerunRequest" }, example: { params: { top: 3 } } },
     answers: { 201: { description: "The new job", shape: jobRun, headers: { Location: "Where the job is" } } },
-    handler: async ({ context, caller, params, body, req, now }) => {
+    handler: async (call) => {
+      const { context, caller, params, body, req, now } = call;
       const { blobs } = context;
       const intake = { ...intakeContext(context), touchBlob: (sha256: string) => blobs.touch(sha256) };
-      const who = { principal: caller.id, projects: caller.projects };
+      const who = {
+        principal: caller.id,
+        projects: caller.projects,
+        onMade: (tx: Tx, jobId: string) => audited(tx, call, "run.rerun", params.id, { jobId }),
+      };
       const request = parseRerunRequest(body);
       const { jobId, replayed } = await rerunRun(intake, params.id, request, who, idempotencyKeyOf(req), now);
       const job = found(await findJobView(context.db.sql, caller.projects, jobId), "job");

@@ -1,6 +1,6 @@
-import { deleteWorkflow, listWorkflows } from "@maia/db";
+import { deleteWorkflow, listWorkflows, type Tx } from "@maia/db";
 import { MaiaError, Reader } from "@maia/domain";
-import { publishWorkflow } from "@maia/intake";
+import { type Published, publishWorkflow } from "@maia/intake";
 import { audited } from "../audited.js";
 import { ifMatch, requireMatch } from "../http/precondition.js";
 import { type Call, ok, type Reply, type Route, route } from "../http/route.js";
@@ -131,12 +131,13 @@ function etag({ draftHash }: { readonly draftHash: string }): string {
 
 /** Stores a definition, if what is there now is what its author meant to change. */
 async function publish(
-  { context, caller, now, query }: Call<unknown, { readonly publish?: "true" | "false"; readonly message?: string }>,
+  call: Call<unknown, { readonly publish?: "true" | "false"; readonly message?: string }>,
   projectId: string,
   slug: string,
   definition: unknown,
   check: (current: string | null) => void,
 ): Promise<Reply> {
+  const { context, caller, now, query } = call;
   const request = {
     projectId,
     slug,
@@ -145,6 +146,7 @@ async function publish(
     message: query.message ?? "",
     principal: caller.id,
     guard: (current: { readonly draftHash: string } | null) => check(current && etag(current)),
+    onStored: (tx: Tx, stored: Published) => noteStored(tx, call, slug, stored),
   };
   const made = await publishWorkflow(intakeContext(context), request, now);
   const { workflowId, version, snapHash, created, published } = made;
@@ -153,6 +155,14 @@ async function publish(
     body: { workflow: slug, workflowId, version, snapHash, published },
     headers: { ETag: `"${snapHash}"`, Location: `/v1/workflows/${workflowId}` },
   };
+}
+
+/** Storing what is there already is no change, and leaves no trace. */
+async function noteStored(tx: Tx, call: Call, slug: string, stored: Published): Promise<void> {
+  const { workflowId, version, created, published, saved } = stored;
+  if (!saved && !published) return;
+  const action = published ? "workflow.publish" : "workflow.save";
+  await audited(tx, call, action, workflowId, { workflow: slug, version, created });
 }
 
 /** A merge patch (RFC 7396) at the top: fields that are given replace the old ones whole, null takes one away. */

@@ -39,13 +39,7 @@ export async function runBatch(context: Context, workflow: string, flags: BatchF
   const timeoutMs = flags.timeout === undefined ? undefined : readDuration(flags.timeout);
   const request = { workflow, ...readOptions(flags) };
   const api = await connect(context, flags);
-  const [file] = await uploadFiles(
-    api,
-    [resolve(flags.items)],
-    flags.project,
-    (text) => terminal.note(text),
-    "--items",
-  );
+  const [file] = await uploadFiles(api, [resolve(flags.items)], flags.project, terminal, "--items");
   const itemsFile = { sha256: file!.sha256, ...formatOf(flags.items) };
   if (flags.dryRun) return tryBatch(context, api, { ...request, itemsFile }, flags);
   const headers = { "idempotency-key": flags.idempotencyKey ?? randomUUID() };

@@ -6,6 +6,7 @@ import { usage } from "../errors.js";
 import { type ExitCode, exitCodeOfRun, exitCodes } from "../exit-codes.js";
 import { followJob, type Outcome } from "../follow/follow.js";
 import { listArtifacts, printReport } from "../output/report.js";
+import type { Terminal } from "../output/terminal.js";
 import {
   needsSchema,
   type Params,
@@ -50,10 +51,8 @@ export async function run(context: Context, workflow: string, flags: RunFlags): 
   const isPath = isWorkflowPath(workflow);
   if (isPath && flags.version !== undefined) throw usage("--version is for a workflow by its name; a file is its own");
   const api = await connect(context, flags);
-  const told = (text: string) => context.terminal.note(text);
-  const request = isPath
-    ? await buildAside(api, workflow, flags, told)
-    : await buildRequest(api, workflow, flags, told);
+  const build = isPath ? buildAside : buildRequest;
+  const request = await build(api, workflow, flags, context.terminal);
   return makeJob(context, api, "v1/jobs", request, flags);
 }
 
@@ -109,17 +108,17 @@ export async function paramsOf(
   return { ...fromFile, ...(await pairedParams(api, workflow, flags)) };
 }
 
-async function buildAside(api: ApiClient, path: string, flags: RunFlags, told: (text: string) => void) {
+async function buildAside(api: ApiClient, path: string, flags: RunFlags, terminal: Terminal) {
   const { workflow, version } = await makeVersionAside(api, path, flags.project);
-  return buildRequest(api, workflow, { ...flags, version: String(version) }, told);
+  return buildRequest(api, workflow, { ...flags, version: String(version) }, terminal);
 }
 
 /** The job that flags ask for. */
-export async function buildRequest(api: ApiClient, workflow: string, flags: RunFlags, told: (text: string) => void) {
+export async function buildRequest(api: ApiClient, workflow: string, flags: RunFlags, terminal: Terminal) {
   const { project, environment, runner } = flags;
   const params = await paramsOf(api, workflow, flags);
   const labels = Object.fromEntries((flags.label ?? []).map((pair) => splitPair(pair, "--label")));
-  const files = await uploadFiles(api, flags.file ?? [], project, told);
+  const files = await uploadFiles(api, flags.file ?? [], project, terminal);
   const urlFiles = (flags.urlFile ?? []).map(readUrlFile);
   const whole = { version: flags.version, priority: flags.priority };
   const numbers = Object.entries(whole).flatMap(([name, text]) =>

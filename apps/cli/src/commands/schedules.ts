@@ -56,7 +56,7 @@ export async function create(context: Context, workflow: string, flags: CreateFl
   const { terminal } = context;
   const { name, misfire, overlap, catchUpLimit, disabled } = flags;
   const body = {
-    ...(await buildRequest(api, workflow, flags, (text) => terminal.note(text))),
+    ...(await buildRequest(api, workflow, flags, terminal)),
     ...when,
     ...defined({ name, misfire, overlap }),
     ...(catchUpLimit === undefined ? {} : { catchUpLimit: readWhole(catchUpLimit, "--catch-up-limit") }),

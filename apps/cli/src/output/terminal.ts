@@ -1,5 +1,7 @@
 import { styleText } from "node:util";
 
+const CLEAR_LINE = "\u001b[K";
+
 export type Style = Parameters<typeof styleText>[0];
 
 /** Where a command writes. Results go to stdout; hints and progress to stderr. */
@@ -10,6 +12,8 @@ export interface Terminal {
   write(text: string): void;
   /** Writes a line to stderr. */
   note(text: string): void;
+  /** Shows a line on stderr that the next one replaces, where somebody watches; an empty one leaves nothing. */
+  passing(text: string): void;
   readonly isTty: boolean;
   readonly columns: number;
   readonly rows: number;
@@ -31,6 +35,10 @@ export function processTerminal(env: Readonly<Record<string, string | undefined>
     print: (text) => stdout.write(`${text}\n`),
     write: (text) => stdout.write(text),
     note: (text) => stderr.write(`${text}\n`),
+    passing: (text) => {
+      if (stderr.isTTY === true && env.TERM !== "dumb")
+        stderr.write(`\r${text.slice(0, (stderr.columns ?? 80) - 1)}${CLEAR_LINE}`);
+    },
     isTty: stdout.isTTY === true && env.TERM !== "dumb",
     get columns() {
       return stdout.columns ?? 80;

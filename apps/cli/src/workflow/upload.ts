@@ -4,6 +4,9 @@ import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import type { ApiClient } from "../api-client.js";
 import { usage } from "../errors.js";
+import { bytes } from "../output/format.js";
+import type { Terminal } from "../output/terminal.js";
+import { type Listener, sendFile } from "./send-file.js";
 
 /** A file that a job brings: its name there, and the hash that its content is known by. */
 export interface JobFile {
@@ -20,12 +23,15 @@ export function readFileFlag(text: string): { name: string; path: string } {
   return { name: isNamed ? text.slice(0, at) : basename(path), path };
 }
 
-/** Hashes the files and sends those that the server does not have yet. `told` hears what is sent. */
+/** How often progress is shown, in milliseconds. */
+const SHOW_MS = 100;
+
+/** Hashes the files and sends those that the server does not have yet. The terminal shows what is sent, and how far it is. */
 export async function uploadFiles(
   api: ApiClient,
   flags: readonly string[],
   project: string | undefined,
-  told: (text: string) => void,
+  terminal: Pick<Terminal, "note" | "passing">,
   called = "--file",
 ): Promise<JobFile[]> {
   const files: JobFile[] = [];
@@ -39,13 +45,30 @@ export async function uploadFiles(
     const sha256 = await hashOf(path);
     const address = `v1/blobs/${sha256}${query}`;
     if (!sent.has(sha256) && !(await api.has(address))) {
-      told(`Sending ${name}`);
-      await api.putFile(address, path, found.size);
+      terminal.note(`Sending ${name}`);
+      const progress = progressOf(name, found.size, terminal);
+      await sendFile(api, address, { path, sizeBytes: found.size }, progress).finally(() => terminal.passing(""));
     }
     sent.add(sha256);
     files.push({ name, sha256 });
   }
   return files;
+}
+
+function progressOf(name: string, sizeBytes: number, terminal: Pick<Terminal, "note" | "passing">): Listener {
+  let shownAt = 0;
+  return {
+    sent: (count) => {
+      if (performance.now() - shownAt < SHOW_MS) return;
+      shownAt = performance.now();
+      const percent = Math.floor((100 * count) / sizeBytes);
+      terminal.passing(`${name}: ${percent} % of ${bytes(sizeBytes)}`);
+    },
+    broke: ({ message }, waitMs) => {
+      terminal.passing("");
+      terminal.note(`${message}. Going on with ${name} in ${waitMs / 1_000} s`);
+    },
+  };
 }
 
 async function hashOf(path: string): Promise<string> {

@@ -83,6 +83,7 @@ export class World implements AsyncDisposable {
       runner: null,
       secretKeys: null,
       urlAllow: "127.0.0.1",
+      urlDns: "",
       drainMs: more.drainMs ?? 100,
     };
     const engine = await Engine.start(config, {

@@ -157,7 +157,8 @@ function refusedExit({ message }: ExecutorError): ExitFrame {
   };
 }
 
-function lostExit(lastSeq: number, reason: KillReason | null): ExitFrame {
+/** The end of an attempt whose processes nobody has any more. */
+export function lostExit(lastSeq: number, reason: KillReason | null): ExitFrame {
   const error = reason ?? { code: "RUNNER_LOST", message: "The runner lost the attempt's processes" };
   return { type: "exit", lastSeq, exitCode: null, signal: null, reason: "lost", error };
 }

@@ -1,14 +1,17 @@
+import { rm } from "node:fs/promises";
 import {
   type CancelMode,
   ExecutorError,
+  type ExitFrame,
   encodeFrame,
   type Inline,
   type IsolationLevel,
   type Task,
 } from "@maia/runner-protocol";
-import { Attempt } from "./attempt.js";
+import { Attempt, type KillReason } from "./attempt.js";
 import type { FollowOptions } from "./followers.js";
 import { FrameLog } from "./frame-log.js";
+import { remainsOf } from "./remains.js";
 import { Spool } from "./spool.js";
 import { type AttemptsDeps, contentOf, spoolPath, startAttempt, trusted } from "./start-attempt.js";
 
@@ -24,6 +27,16 @@ export interface AcceptOptions {
   /** True: the sender has seen frames of the attempt. Then it is not started where it cannot be found. */
   readonly hasStarted?: boolean;
 }
+
+/** The end of an attempt that was canceled before it came. */
+const CANCELED: ExitFrame = {
+  type: "exit",
+  lastSeq: 0,
+  exitCode: null,
+  signal: null,
+  reason: "canceled",
+  error: null,
+};
 
 /** Isolation from weak to strong. */
 const LEVELS: readonly IsolationLevel[] = ["process-group", "pid-namespace", "sandbox"];
@@ -63,6 +76,11 @@ export class Attempts {
     return this.#live.has(attemptId);
   }
 
+  /** True for an attempt that has run or was refused here, or does so now. */
+  knows(attemptId: string): boolean {
+    return this.#live.has(attemptId) || this.#refusals.has(attemptId) || this.deps.ledger.stateOf(attemptId) !== null;
+  }
+
   /** The content that running attempts use. */
   inUse(): Set<string> {
     return new Set([...this.#live.values()].flatMap(({ task }) => contentOf(task)));
@@ -75,7 +93,7 @@ export class Attempts {
     const { attemptId, runId, epoch } = task;
     const known = await this.#known(attemptId, { epoch, runId });
     if (known) return known;
-    if (this.#isSeen(attemptId)) return this.accept(task, options); // a twin of this request, or a cancel, was faster
+    if (this.knows(attemptId)) return this.accept(task, options); // a twin of this request, or a cancel, was faster
     if (options.hasStarted) throw new ExecutorError("ATTEMPT_UNKNOWN", `Attempt ${attemptId} was never started here`);
     this.#checkOrder(task);
     this.#checkRoom(task);
@@ -119,8 +137,35 @@ export class Attempts {
       return "running";
     }
     if (attempt || this.deps.ledger.stateOf(attemptId) !== null) return "ended";
-    await this.#refuse(attemptId);
+    await this.refuse(attemptId, CANCELED);
     throw new ExecutorError("ATTEMPT_UNKNOWN", `Attempt ${attemptId} was never started here, and will not be`);
+  }
+
+  /** Ends an attempt that never started, so that it never will. One that is known already is let be. */
+  refuse(attemptId: string, exit: ExitFrame): Promise<void> {
+    const known = this.#refusals.get(attemptId);
+    if (known) return known;
+    if (this.knows(attemptId)) return Promise.resolve();
+    const refusal = this.#writeRefusal(attemptId, exit).finally(() => this.#refusals.delete(attemptId));
+    this.#refusals.set(attemptId, refusal);
+    return refusal;
+  }
+
+  /** What is left of an attempt that was lost, from a frame on, and an exit that says so. */
+  remains(attemptId: string, fromSeq: number): AsyncGenerator<Uint8Array> {
+    return remainsOf(spoolPath(this.deps, attemptId), attemptId, fromSeq);
+  }
+
+  /** Removes the frames of an attempt whose end is known elsewhere. The ledger goes on to remember it. */
+  async forget(attemptId: string): Promise<void> {
+    await this.#live.get(attemptId)?.settled.promise;
+    await rm(spoolPath(this.deps, attemptId), { force: true });
+  }
+
+  /** Takes no new tasks, and kills all that runs. */
+  endAll(reason: KillReason): void {
+    this.#isStopping = true;
+    for (const attempt of this.#live.values()) attempt.killFor(reason);
   }
 
   /** Takes no new tasks, and waits until the last one has ended or the limit has passed; then kills what is left. */
@@ -128,12 +173,8 @@ export class Attempts {
     this.#isStopping = true;
     if (await this.#allSettled(limitMs)) return;
     const message = `The runner was stopped, and the attempt did not end within ${limitMs} ms`;
-    for (const attempt of this.#live.values()) attempt.killFor({ code: "DRAIN_TIMEOUT", message });
+    this.endAll({ code: "DRAIN_TIMEOUT", message });
     await this.#allSettled(killWaitMs);
-  }
-
-  #isSeen(attemptId: string): boolean {
-    return this.#live.has(attemptId) || this.#refusals.has(attemptId) || this.deps.ledger.stateOf(attemptId) !== null;
   }
 
   /** An attempt that runs or has ended here; null where none has. */
@@ -209,20 +250,9 @@ export class Attempts {
     }
   }
 
-  #refuse(attemptId: string): Promise<void> {
-    const known = this.#refusals.get(attemptId);
-    if (known) return known;
-    const refusal = this.#writeRefusal(attemptId).finally(() => this.#refusals.delete(attemptId));
-    this.#refusals.set(attemptId, refusal);
-    return refusal;
-  }
-
-  async #writeRefusal(attemptId: string): Promise<void> {
+  async #writeRefusal(attemptId: string, exit: ExitFrame): Promise<void> {
     const spool = await Spool.create(spoolPath(this.deps, attemptId));
-    await spool.append(
-      encodeFrame({ type: "exit", lastSeq: 0, exitCode: null, signal: null, reason: "canceled", error: null }),
-      1,
-    );
+    await spool.append(encodeFrame(exit), 1);
     await spool.close();
     await trusted(this.deps, this.deps.ledger.refuse(attemptId, this.deps.clock()));
   }

@@ -29,7 +29,7 @@ export interface DirectDeps {
   readonly slots: number;
   readonly version: string;
   /** Tries one TCP connection from here. */
-  readonly testConnection: (host: string, port: number) => Promise<object>;
+  readonly testConnection: (host: string, port: number, timeoutMs?: number | null) => Promise<object>;
   readonly logger: Logger;
 }
 
@@ -91,6 +91,8 @@ export async function openDirectCarrier(config: DirectCarrierConfig, deps: Direc
   const host = family === "IPv6" ? `[${address}]` : address;
   return {
     url: `${config.tls ? "https" : "http"}://${host}:${port}`,
+    done: new Promise(() => {}),
+    announceStop: () => {}, // whoever asks is told: /healthz says it, and tasks are refused
     [Symbol.asyncDispose]: () => close(server),
   };
 }

@@ -75,8 +75,8 @@ export class Play {
     return this.#say({ frames: [{ type: "output", seq: ++this.#seq, data }] });
   }
 
-  artifact(name: string): this {
-    const frame: Frame = { type: "artifact", seq: ++this.#seq, name, sha256: "a".repeat(64), sizeBytes: 1, mime: "" };
+  artifact(name: string, sha256 = "a".repeat(64), sizeBytes = 1): this {
+    const frame: Frame = { type: "artifact", seq: ++this.#seq, name, sha256, sizeBytes, mime: "" };
     return this.#say({ frames: [frame] });
   }
 

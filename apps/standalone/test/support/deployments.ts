@@ -2,8 +2,11 @@ import path from "node:path";
 import { Client } from "./client.ts";
 import { freePort, MaiaProcess, temporaryFolder } from "./processes.ts";
 
-/** The three ways in which Maia runs: all in one process, with a runner that is dialled, and every part by itself. */
-export type Shape = "local" | "runner" | "separate";
+/**
+ * The ways in which Maia runs: all in one process, with a runner that is dialled, every part by itself, and engines that
+ * run their steps themselves beside an API.
+ */
+export type Shape = "local" | "runner" | "separate" | "engines";
 
 /** A running Maia of real processes over a folder of its own. */
 export class Deployment implements AsyncDisposable {
@@ -11,11 +14,20 @@ export class Deployment implements AsyncDisposable {
   readonly dataDir: string;
   readonly url: string;
   readonly env: Record<string, string>;
+  /** Where the runner keeps what is its own; null: there is none. */
+  readonly runnerDir: string | null;
   readonly #folder: AsyncDisposable;
   client!: Client;
 
-  private constructor(dataDir: string, url: string, env: Record<string, string>, folder: AsyncDisposable) {
+  private constructor(
+    dataDir: string,
+    url: string,
+    env: Record<string, string>,
+    runnerDir: string | null,
+    folder: AsyncDisposable,
+  ) {
     this.dataDir = dataDir;
+    this.runnerDir = runnerDir;
     this.url = url;
     this.env = env;
     this.#folder = folder;
@@ -25,16 +37,18 @@ export class Deployment implements AsyncDisposable {
     const folder = await temporaryFolder(shape);
     const [apiPort, runnerPort] = [await freePort(), await freePort()];
     const dataDir = path.join(folder.path, "data");
+    const runnerDir = path.join(folder.path, "runner");
     const env = {
       MAIA_DATA_DIR: dataDir,
       MAIA_API_PORT: String(apiPort),
       MAIA_RUNNER_PORT: String(runnerPort),
-      MAIA_RUNNER_DATA_DIR: path.join(folder.path, "runner"),
+      MAIA_RUNNER_DATA_DIR: runnerDir,
       MAIA_LOG_FORMAT: "json",
-      ...(shape === "local" ? {} : { RUNNER_URL: `http://127.0.0.1:${runnerPort}`, RUNNER_TOKEN: "t".repeat(40) }),
+      ...(hasRunner(shape) ? { RUNNER_URL: `http://127.0.0.1:${runnerPort}`, RUNNER_TOKEN: "t".repeat(40) } : {}),
       ...more,
     };
-    const deployment = new Deployment(dataDir, `http://127.0.0.1:${apiPort}`, env, folder);
+    const url = `http://127.0.0.1:${apiPort}`;
+    const deployment = new Deployment(dataDir, url, env, hasRunner(shape) ? runnerDir : null, folder);
     for (const name of partsOf(shape, engines)) deployment.spawn(name);
     deployment.client = await Client.connect(deployment.url, dataDir);
     return deployment;
@@ -67,7 +81,11 @@ export class Deployment implements AsyncDisposable {
 }
 
 function partsOf(shape: Shape, engines: number): string[] {
-  if (shape === "local") return ["up"];
-  if (shape === "runner") return ["runner", "up"];
-  return ["runner", "api", ...Array.from({ length: engines }, (_, i) => (i === 0 ? "engine" : `engine-${i + 1}`))];
+  const runner = hasRunner(shape) ? ["runner"] : [];
+  if (shape === "local" || shape === "runner") return [...runner, "up"];
+  return [...runner, "api", ...Array.from({ length: engines }, (_, i) => (i === 0 ? "engine" : `engine-${i + 1}`))];
+}
+
+function hasRunner(shape: Shape): boolean {
+  return shape === "runner" || shape === "separate";
 }

@@ -7,16 +7,17 @@ import path from "node:path";
 
 const MAIA = path.resolve(import.meta.dirname, "../../../cli/bin/maia.js");
 
-/** Runs `maia <args>` as a real process of its own. */
+/** Runs `maia <args>` as a real process of its own, within another program where one is named that takes its place. */
 export class MaiaProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   #log = "";
   #ended: Promise<void>;
 
-  constructor(args: readonly string[], env: Record<string, string>) {
+  constructor(args: readonly string[], env: Record<string, string>, within: readonly string[] = []) {
     const PATH = process.env.PATH ?? "/usr/bin:/bin";
     const HOME = process.env.HOME ?? os.tmpdir();
-    this.#child = spawn(process.execPath, [MAIA, ...args], {
+    const [program = "", ...rest] = [...within, process.execPath, MAIA, ...args];
+    this.#child = spawn(program, rest, {
       env: { PATH, HOME, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -1,5 +1,6 @@
 import { expect } from "@jest/globals";
 import type { Client, Run } from "./client.ts";
+import { type Step, stepsOf } from "./steps.ts";
 
 /** split ──▶ count ──▶ report; aside waits for nobody. `count` fails as the environment says. */
 export const workflow = {
@@ -45,17 +46,7 @@ export const workflow = {
   },
 };
 
-export interface Step {
-  key: string;
-  status: string;
-  reusedFrom?: { runId: string; attemptId: string; attemptNo: number };
-  attempts: Run["steps"][number]["attempts"];
-}
 export type Job = { id: string; trigger: string; originRunId: string; params: object; rerun: object; version: number };
-
-export function stepsOf(run: Run): Map<string, Step> {
-  return new Map((run.steps as Step[]).map((step) => [step.key, step]));
-}
 
 /** What tests of re-runs ask of a Maia. */
 export class Reruns {

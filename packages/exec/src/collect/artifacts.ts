@@ -156,7 +156,7 @@ function* lyingIn(
   depth: number,
   refuse: (line: string) => void,
 ): Generator<Look> {
-  using opened = openFolder(folder, work, refuse);
+  using opened = openFolder(folder, work, depth === 0, refuse);
   if (!opened) return;
   for (let entry = opened.dir.readSync(); entry !== null; entry = opened.dir.readSync()) {
     const name = prefix + entry.name;
@@ -170,12 +170,13 @@ function* lyingIn(
   }
 }
 
-function openFolder(folder: string, work: string, refuse: (line: string) => void) {
+/** A folder that has gone meanwhile is nothing to tell of, unless it was ours. */
+function openFolder(folder: string, work: string, isOurs: boolean, refuse: (line: string) => void) {
   try {
     return openGuardedFolder(folder, work);
   } catch (error) {
     if (!(error instanceof NotTaken)) return null;
-    if (error.message !== "does not exist")
+    if (isOurs || error.message !== "does not exist")
       refuse(`not kept: the folder ${JSON.stringify(basename(folder))} ${error.message}`);
     return null;
   }

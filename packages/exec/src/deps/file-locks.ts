@@ -1,5 +1,5 @@
-import { closeSync, openSync, rmSync, statSync, writeSync } from "node:fs";
-import { open, readFile, rename, rm } from "node:fs/promises";
+import { lstatSync, rmSync, symlinkSync } from "node:fs";
+import { readlink, rename, rm, symlink } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { isOwnerAlive } from "../instance.js";
 
@@ -8,9 +8,9 @@ const SHORT_MOST_MS = 5_000;
 const LOOK_AGAIN_MS = 100;
 
 /** Runs something that takes no time while no other process on this host runs its like. */
-export function withShortLock<T>(file: string, act: () => T): T {
+export function withShortLock<T>(file: string, home: string, act: () => T): T {
   const pause = new Int32Array(new SharedArrayBuffer(4));
-  while (!createSync(file)) {
+  while (!claimSync(file, home)) {
     if (ageMs(file) > SHORT_MOST_MS) rmSync(file, { force: true });
     else Atomics.wait(pause, 0, 0, 1);
   }
@@ -27,26 +27,29 @@ export function withShortLock<T>(file: string, act: () => T): T {
  */
 export async function holdLock(file: string, home: string, isWanted: () => boolean): Promise<AsyncDisposable | null> {
   for (; isWanted(); await delay(LOOK_AGAIN_MS)) {
-    if (await create(file, home)) return { [Symbol.asyncDispose]: () => rm(file, { force: true }) };
-    const holder = await readFile(file, "utf8").catch(() => "");
-    if (holder !== "" && !(await isOwnerAlive(holder))) await removeOf(file, holder, home);
+    if (await claim(file, home)) return { [Symbol.asyncDispose]: () => rm(file, { force: true }) };
+    const holder = await ownerOf(file);
+    if (holder !== null && !(await isOwnerAlive(holder))) await dropLock(file, holder, home);
   }
   return null;
 }
 
 /** Removes the lock of one that is gone. Another may have done so, and hold it now: then it is given back. */
-async function removeOf(file: string, holder: string, home: string): Promise<void> {
+export async function dropLock(file: string, holder: string, home: string): Promise<void> {
   const aside = `${file}.${home.slice(home.lastIndexOf("/") + 1)}`;
   await rename(file, aside).catch(() => undefined);
-  const found = await readFile(aside, "utf8").catch(() => holder);
+  const found = (await ownerOf(aside)) ?? holder;
   if (found !== holder) await rename(aside, file);
   else await rm(aside, { force: true });
 }
 
-async function create(file: string, text: string): Promise<boolean> {
+/**
+ * Makes a link that leads to its owner's folder, unless there is one already: then false. A link, unlike a file, is never
+ * there without what it says, wherever its maker is killed.
+ */
+export async function claim(file: string, home: string): Promise<boolean> {
   try {
-    await using handle = await open(file, "wx", 0o600);
-    await handle.writeFile(text);
+    await symlink(home, file);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
@@ -54,11 +57,18 @@ async function create(file: string, text: string): Promise<boolean> {
   }
 }
 
-function createSync(file: string): boolean {
+/** The folder of the executor that made a link; "" where it is no link, null where there is none. */
+export async function ownerOf(file: string): Promise<string | null> {
   try {
-    const fd = openSync(file, "wx", 0o600);
-    writeSync(fd, String(process.pid));
-    closeSync(fd);
+    return await readlink(file);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT" ? null : "";
+  }
+}
+
+function claimSync(file: string, home: string): boolean {
+  try {
+    symlinkSync(home, file);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
@@ -68,7 +78,7 @@ function createSync(file: string): boolean {
 
 function ageMs(file: string): number {
   try {
-    return Date.now() - statSync(file).mtimeMs;
+    return Date.now() - lstatSync(file).mtimeMs;
   } catch {
     return 0;
   }

@@ -1,15 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, symlinkSync, utimesSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isOwnerAlive } from "../instance.js";
-import { holdLock, withShortLock } from "./file-locks.js";
+import { claim, dropLock, holdLock, ownerOf, withShortLock } from "./file-locks.js";
 import { moveTree, settleTree, syncFolder } from "./tree.js";
 
 /** Others may pass through to a set whose name they know, but not look. */
 const PASSABLE = 0o711;
-/** What lies so long on its way belongs to a process that is gone. In milliseconds. */
-const FORGOTTEN_MS = 3_600_000;
 
 /** One set of installed packages, in use. */
 export interface SetInUse {
@@ -28,8 +26,9 @@ export interface StoreOptions {
 
 /**
  * The sets of installed packages on this host, which several executors may share. A set is complete or absent: it is made
- * elsewhere and renamed into place. For each there is a mark, whose time says when the set was used last; and a file for
- * each executor that uses it now.
+ * elsewhere and renamed into place. For each there is a mark, whose time says when the set was used last; and a link for
+ * each executor that uses it now. An executor names itself before it leaves anything else, so that the next one to open
+ * knows what the dead have left.
  */
 export class DepsStore {
   private readonly uses = new Map<string, number>();
@@ -47,13 +46,10 @@ export class DepsStore {
       await mkdir(folder, { recursive: true, mode: PASSABLE });
       await chmod(folder, PASSABLE);
     }
-    for (const name of ["marks", "uses", "locks", "moving"])
+    for (const name of ["marks", "uses", "locks", "moving", "executors"])
       await mkdir(store.at(name), { recursive: true, mode: 0o700 });
-    for (const name of await readdir(store.at("moving"))) {
-      const path = store.at("moving", name);
-      const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Date.now() }));
-      if (Date.now() - mtimeMs > FORGOTTEN_MS) await rm(path, { recursive: true, force: true });
-    }
+    await claim(store.at("executors", store.id), options.home);
+    await store.clearDead();
     store.evict();
     return store;
   }
@@ -106,9 +102,10 @@ export class DepsStore {
   }
 
   private begin(key: string): boolean {
-    return withShortLock(this.at("locks", key), () => {
+    return withShortLock(this.at("locks", key), this.options.home, () => {
       if (!existsSync(this.at("sets", key))) return false;
-      writeFileSync(this.at("uses", `${key}.${this.id}`), this.options.home);
+      rmSync(this.at("uses", `${key}.${this.id}`), { force: true });
+      symlinkSync(this.options.home, this.at("uses", `${key}.${this.id}`));
       const now = new Date();
       try {
         utimesSync(this.at("marks", key), now, now);
@@ -128,6 +125,27 @@ export class DepsStore {
     this.uses.delete(key);
     rmSync(this.at("uses", `${key}.${this.id}`), { force: true });
     if (this.isOverBudget) this.evict();
+  }
+
+  /** Clears what executors that are gone held, and what they were about to put into its place. */
+  private async clearDead(): Promise<void> {
+    for (const id of await readdir(this.at("executors"))) {
+      const link = this.at("executors", id);
+      const home = await ownerOf(link);
+      if (home === null || (await isOwnerAlive(home))) continue; // null: somebody else has just cleared it
+      await this.removeAll("moving", (name) => name.startsWith(`${id}-`));
+      await this.removeAll("uses", (name) => name.endsWith(`.${id}`));
+      await this.removeAll("locks", (name) => name.endsWith(`.${id}`));
+      for (const name of await readdir(this.at("locks")))
+        if ((await ownerOf(this.at("locks", name))) === home)
+          await dropLock(this.at("locks", name), home, this.options.home);
+      await rm(link, { force: true });
+    }
+  }
+
+  private async removeAll(folder: string, isChosen: (name: string) => boolean): Promise<void> {
+    for (const name of await readdir(this.at(folder)))
+      if (isChosen(name)) await rm(this.at(folder, name), { recursive: true, force: true });
   }
 
   private async evictNow(): Promise<void> {
@@ -163,14 +181,14 @@ export class DepsStore {
   private async forgetDeadUsers(key: string): Promise<void> {
     for (const name of this.usersOf(key)) {
       const file = this.at("uses", name);
-      const home = await readFile(file, "utf8").catch(() => "");
-      if (home === "" || !(await isOwnerAlive(home))) await rm(file, { force: true });
+      const home = await ownerOf(file);
+      if (home !== null && !(await isOwnerAlive(home))) await rm(file, { force: true });
     }
   }
 
   /** Moves a set out of everybody's way, unless somebody uses it. */
   private takeAway(key: string): string | null {
-    return withShortLock(this.at("locks", key), () => {
+    return withShortLock(this.at("locks", key), this.options.home, () => {
       if (this.usersOf(key).length > 0) return null;
       const moved = this.at("moving", `${this.id}-${randomBytes(6).toString("hex")}`);
       if (existsSync(this.at("sets", key))) renameSync(this.at("sets", key), moved);

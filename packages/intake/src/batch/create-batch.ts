@@ -70,6 +70,7 @@ export async function acceptBatch(
     const twin = once && !(await takeKey(tx, once, batchId, now)) ? await madeBefore(tx.sql, once, now) : null;
     if (twin) return { batchId: twin, replayed: true };
     await storeBatch(tx, batchId, order, target, items, principal, now);
+    await caller.onMade?.(tx, batchId);
     return { batchId, replayed: false };
   });
 }

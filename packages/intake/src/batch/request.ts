@@ -52,7 +52,7 @@ export function parseBatchRequest(value: unknown, itemsMax: number): BatchReques
     const maxFailures = field("maxFailures");
     return {
       workflow: field("workflow").string(refProblem),
-      project: readRef(field("project")) ?? "default",
+      project: readRef(field("project")),
       version: version.isAbsent ? null : version.integer(1, 2 ** 31 - 1),
       ...readItems(root, field("items"), field("itemsFile"), itemsMax),
       concurrency: field("concurrency").integer(1, CONCURRENCY_MAX, CONCURRENCY_DEFAULT),

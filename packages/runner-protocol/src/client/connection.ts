@@ -4,6 +4,7 @@ import type { Readable } from "node:stream";
 import got, { type Request } from "got";
 import { ExecutorError } from "../executor.js";
 import { checkProtocolVersion, LEDGER_HEADER, PROTOCOL_HEADER, PROTOCOL_VERSION } from "../version.js";
+import { answerOf, type Head, readSmall } from "./answers.js";
 import { errorOfAnswer, unreachable } from "./problems.js";
 
 export interface CallOptions {
@@ -21,9 +22,6 @@ export interface Answer {
   readonly ledgerId: string;
   readonly body: Request;
 }
-
-/** Longest body of a small answer, in bytes. */
-const MAX_SMALL_BYTES = 1_048_576;
 
 /** The connections to one runner. Every answer is checked to be a runner's, of our protocol and of the ledger asked for. */
 export class Connection {
@@ -91,19 +89,6 @@ export class Connection {
   }
 }
 
-interface Head {
-  readonly statusCode: number;
-  readonly headers: { readonly [name: string]: string | string[] | undefined };
-}
-
-function answerOf(request: Request): Promise<Head> {
-  return new Promise((resolve, reject) => {
-    request.once("response", resolve);
-    request.once("error", reject); // stays until the answer is there; later errors reach whoever reads the body
-    request.once("close", () => reject(new Error("the connection was closed without an answer")));
-  });
-}
-
 function checkHead(headers: Head["headers"], expected: string | null): string {
   const ledgerId = headers[LEDGER_HEADER];
   if (typeof ledgerId !== "string" || ledgerId === "") {
@@ -122,15 +107,4 @@ function checkHead(headers: Head["headers"], expected: string | null): string {
     throw new ExecutorError("LEDGER_CHANGED", `The runner answers with ledger ${ledgerId}, not with ${expected}`);
   }
   return ledgerId;
-}
-
-async function readSmall(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of body) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > MAX_SMALL_BYTES) throw new ExecutorError("UNREACHABLE", "The runner's answer is too long");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }

@@ -1,0 +1,118 @@
+import { type Command, type CommandResult, ExecutorError } from "@maia/runner-protocol";
+import type { Logger } from "@maia/service";
+import type { Attempts } from "../attempts/attempts.js";
+import type { Reports } from "./reports.js";
+import type { Tasks } from "./tasks.js";
+import type { Unconfirmed } from "./unconfirmed.js";
+
+export interface CommandsDeps {
+  readonly attempts: Attempts;
+  readonly tasks: Tasks;
+  readonly reports: Reports;
+  readonly unconfirmed: Unconfirmed;
+  readonly testConnection: (host: string, port: number, timeoutMs: number | null) => Promise<object>;
+  /** Told to stop, to be started again or not. */
+  readonly onStop: (type: "STOP" | "RESTART") => void;
+  readonly onNews: () => void;
+  readonly logger: Logger;
+}
+
+/** How many ids of commands are remembered, so that one that comes again is not carried out again. */
+const REMEMBERED = 1_000;
+
+/** Carries out what the gateway commands, each command once. */
+export class Commands {
+  readonly #seen = new Set<string>();
+  readonly #got = new Set<string>();
+  /** Cancels by their ids: they are repeated while their attempt lives, and confirmed as long. */
+  readonly #cancels = new Map<string, string>();
+  readonly #results = new Map<string, CommandResult>();
+
+  constructor(private readonly deps: CommandsDeps) {}
+
+  /** Commands that the gateway has not been told yet that they are here. */
+  got(): string[] {
+    return [...this.#got];
+  }
+
+  results(): CommandResult[] {
+    return [...this.#results.values()];
+  }
+
+  /** Says that the gateway has these confirmations and results. */
+  confirmed(got: readonly string[], results: readonly CommandResult[]): void {
+    for (const id of got) {
+      const attemptId = this.#cancels.get(id);
+      if (attemptId !== undefined && this.#isInHand(attemptId)) continue;
+      this.#got.delete(id);
+      this.#cancels.delete(id);
+    }
+    for (const { id } of results) this.#results.delete(id);
+  }
+
+  /** Takes a command. False: it was here before. */
+  take(command: Command): boolean {
+    const { id, type } = command;
+    const isNew = !this.#seen.has(id);
+    this.#got.add(id);
+    if (command.type === "CANCEL") this.#cancels.set(id, command.attemptId);
+    this.#remember(id);
+    if (!isNew && type !== "CANCEL") return false; // a cancel may have become stricter under the same id
+    if (isNew) this.deps.logger.info("the gateway commands", { id, type });
+    void this.#carryOut(command).catch((error: unknown) => {
+      this.deps.logger.error("a command could not be carried out", { id, type, error });
+    });
+    return isNew;
+  }
+
+  async #carryOut(command: Command): Promise<void> {
+    switch (command.type) {
+      case "STOP":
+      case "RESTART":
+        return this.deps.onStop(command.type);
+      case "CANCEL":
+        return this.#cancel(command);
+      case "CONNECTIVITY":
+        return this.#test(command);
+      case "UNKNOWN":
+        return;
+    }
+  }
+
+  async #cancel({ attemptId, mode, token }: Extract<Command, { type: "CANCEL" }>): Promise<void> {
+    const { attempts, tasks, reports, unconfirmed } = this.deps;
+    try {
+      await attempts.cancel(attemptId, mode);
+    } catch (error) {
+      if (!(error instanceof ExecutorError) || error.code !== "ATTEMPT_UNKNOWN") throw error;
+    }
+    tasks.interrupt(attemptId);
+    if (token === null || this.#isInHand(attemptId)) return;
+    await unconfirmed.add({ attemptId, token });
+    reports.begin({ attemptId, token }, false);
+  }
+
+  async #test({ id, host, port, timeoutMs }: Extract<Command, { type: "CONNECTIVITY" }>): Promise<void> {
+    this.#results.set(id, { id, result: await this.#tried(host, port, timeoutMs) });
+    this.deps.onNews();
+  }
+
+  /** What is blocked here is told as a test without success. */
+  async #tried(host: string, port: number, timeoutMs: number | null): Promise<object> {
+    try {
+      return await this.deps.testConnection(host, port, timeoutMs);
+    } catch (error) {
+      return { result: "TIMEOUT", host, port, detail: (error as Error).message.slice(0, 500) };
+    }
+  }
+
+  #isInHand(attemptId: string): boolean {
+    return this.deps.reports.has(attemptId) || this.deps.tasks.coming().includes(attemptId);
+  }
+
+  #remember(id: string): void {
+    this.#seen.delete(id);
+    this.#seen.add(id);
+    if (this.#seen.size > REMEMBERED) this.#seen.delete(this.#seen.values().next().value!);
+  }
+}

@@ -1,0 +1,27 @@
+import type { Load } from "@maia/runner-protocol";
+
+/** Above these shares an instance takes no new task. In percent; 100 for none. */
+export interface MarksConfig {
+  readonly cpu: number;
+  readonly memory: number;
+}
+
+export class Marks {
+  constructor(private readonly config: MarksConfig) {}
+
+  /** What is above its mark, or null. */
+  exceededBy({ cpu = 0, memoryBytes = 0, memoryTotalBytes = 0 }: Load): "cpu" | "memory" | null {
+    if (cpu * 100 > this.config.cpu) return "cpu";
+    return memoryBytes * 100 > memoryTotalBytes * this.config.memory ? "memory" : null;
+  }
+
+  /** The load without what has no mark: whoever reads it would judge it by a mark of his own. */
+  told({ cpu, memoryBytes, memoryTotalBytes }: Load): Load {
+    return {
+      ...(cpu !== undefined && this.config.cpu < 100 ? { cpu } : {}),
+      ...(memoryBytes !== undefined && memoryTotalBytes !== undefined && this.config.memory < 100
+        ? { memoryBytes, memoryTotalBytes }
+        : {}),
+    };
+  }
+}

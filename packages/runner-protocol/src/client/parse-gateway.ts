@@ -1,0 +1,57 @@
+import { isId, isInteger, isObject } from "../checks.js";
+import type { Command, FramesAnswer, PollAnswer, Welcome } from "../gateway.js";
+import type { IssuedToken } from "./access-token.js";
+import { GatewayError } from "./gateway-problems.js";
+
+/** Reads the answer to a hello. @throws {GatewayError} UNREACHABLE, as does every function here. */
+export function parseWelcome(body: string): Welcome {
+  const { instanceId, generation, heartbeatMs } = parse(body);
+  if (!isId(instanceId) || !isInteger(generation, 0) || !isInteger(heartbeatMs, 1)) throw noGateway("its hello");
+  return { instanceId, generation, heartbeatMs };
+}
+
+/** Reads the answer to a poll. Commands that cannot be carried out as they stand count as unknown. */
+export function parsePollAnswer(body: string): PollAnswer {
+  const { tasks, commands } = parse(body);
+  if (!Array.isArray(tasks) || !Array.isArray(commands)) throw noGateway("a poll");
+  return { tasks, commands: commands.flatMap((command) => parseCommand(command) ?? []) };
+}
+
+export function parseFramesAnswer(body: string): FramesAnswer {
+  const { ackedSeq, ended } = parse(body);
+  if (!isInteger(ackedSeq, 0) || typeof ended !== "boolean") throw noGateway("frames");
+  return { ackedSeq, ended };
+}
+
+/** Reads the answer to an exchange of credentials (RFC 6749, 5.1). */
+export function parseToken(body: string): IssuedToken {
+  const { access_token: text, expires_in: seconds } = parse(body);
+  if (typeof text !== "string" || !/^[\x21-\x7e]{1,8192}$/.test(text)) throw noGateway("a request for a token");
+  return { text, lifetimeMs: typeof seconds === "number" && seconds > 0 ? seconds * 1_000 : 60_000 };
+}
+
+function parseCommand(value: unknown): Command | null {
+  if (!isObject(value) || typeof value.id !== "string" || value.id === "") return null;
+  const { id, type, attemptId, mode, token, host, port, timeoutMs } = value;
+  if (type === "STOP" || type === "RESTART") return { id, type };
+  if (type === "CANCEL" && isId(attemptId) && (mode === "stop" || mode === "kill"))
+    return { id, type, attemptId, mode, token: typeof token === "string" ? token : null };
+  if (type === "CONNECTIVITY" && typeof host === "string" && isInteger(port, 1))
+    return { id, type, host, port, timeoutMs: isInteger(timeoutMs, 1) ? timeoutMs : null };
+  return { id, type: "UNKNOWN" };
+}
+
+function parse(body: string): { readonly [name: string]: unknown } {
+  try {
+    const value: unknown = JSON.parse(body);
+    if (isObject(value)) return value;
+  } catch {
+    // said below
+  }
+  throw noGateway("a request");
+}
+
+function noGateway(what: string): GatewayError {
+  const message = `what answers at the gateway's address is no Maia gateway: ${what} is not answered as the protocol says`;
+  return new GatewayError("UNREACHABLE", message);
+}
