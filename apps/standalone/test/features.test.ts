@@ -47,8 +47,7 @@ describe("docs/features.md", () => {
   });
 
   it("has every number from 1 to 98 of the runners once, in order", () => {
-    const runners = tables.find(([first]) => first?.no === 1)!;
-    expect(runners.map(({ no }) => no)).toEqual(Array.from({ length: 98 }, (_, i) => i + 1));
+    expect(tables.at(-1)!.map(({ no }) => no)).toEqual(Array.from({ length: 98 }, (_, i) => i + 1));
   });
 
   it("names a test in every row, or says what is missing, or why it has no place here", () => {
