@@ -296,6 +296,14 @@ describe("the list of jobs", () => {
     expect(seen).toEqual(made);
   });
 
+  it("shows a job whose row was damaged, with what can be read, and the others with it (G12)", async () => {
+    const workflow = await aWorkflow(api, "odd");
+    await aJob(api, workflow, { inputJson: '{"a":' });
+    await aJob(api, workflow, { inputJson: '{"a":1}' });
+    const { status, json } = await api.get("/v1/jobs?workflow=odd");
+    expect([status, json.items.map(({ params }: { params: object }) => params)]).toEqual([200, [{ a: 1 }, {}]]);
+  });
+
   it("can be narrowed by status, workflow, project and label", async () => {
     await api.put("/v1/workflows/other", { steps: [{ key: "a", script: "x" }] });
     const plain = (await api.post("/v1/jobs", { workflow: "hello" })).json;

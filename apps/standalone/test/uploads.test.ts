@@ -85,7 +85,7 @@ describe("a large file", () => {
     await through(maia, other);
     expect((await memoryOf(pid)).peak - now).toBeLessThan(64 * MIB);
     expect(await readdir(path.join(maia.dataDir, "tmp"))).toEqual([]);
-  });
+  }, 240_000);
 
   it("is sent by the command once, however often the connection breaks", async () => {
     await using maia = await Deployment.start("local");
@@ -107,5 +107,5 @@ describe("a large file", () => {
     await again.ended();
     expect([again.exitCode, again.log.includes("Sending")]).toEqual([0, false]);
     expect(pipe.passed - sent).toBeLessThan(MIB);
-  });
+  }, 240_000);
 });

@@ -1,6 +1,6 @@
 import type { BatchView } from "@maia/db";
 import { choice, integer, map, named, nullable, type Of, object, optional, text } from "../http/shapes.js";
-import { id, iso, moment } from "./common.js";
+import { id, iso, moment, stored } from "./common.js";
 
 export const batchStatuses = ["RUNNING", "PAUSED", "SUCCEEDED", "FAILED", "CANCELED"] as const;
 
@@ -66,7 +66,7 @@ export function presentBatch(view: BatchView): Of<typeof batch> {
   return {
     ...rest,
     counts: { waiting: view.itemCount - opened, ...counts },
-    labels: JSON.parse(labels),
+    labels: stored(labels, {}),
     ...(originBatchId === null ? {} : { originBatchId }),
     failure: failure === null ? null : JSON.parse(failure),
     cancelRequestedAt: iso(view.cancelRequestedAt),

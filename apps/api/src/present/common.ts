@@ -26,6 +26,18 @@ export function nameOf(maxLength: number, keywords: JsonSchema = {}): Shape<stri
 /** Why a run or an attempt failed. */
 export const failure = nullable(object({ code: text(), message: text(), stepKey: optional(nullable(text())) }));
 
+/**
+ * JSON from a row, or `unreadable` where the row was damaged: one such row must not hide a whole list. What is wrong with
+ * it is told by the engine, which fails the job by name.
+ */
+export function stored<T>(text: string, unreadable: T): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    return unreadable;
+  }
+}
+
 /** A list as it is answered. */
 export function pageOf<T>(item: Shape<T>): Shape<{ readonly items: readonly T[]; readonly nextCursor: string | null }> {
   return object({ items: list(item, 1_000), nextCursor: nullable(text()) });

@@ -1,6 +1,6 @@
 import type { JobView } from "@maia/db";
 import { anyObject, choice, integer, map, named, nullable, type Of, object, optional, text } from "../http/shapes.js";
-import { failure, id, iso, moment } from "./common.js";
+import { failure, id, iso, moment, stored } from "./common.js";
 
 export const jobStatuses = ["QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED"] as const;
 
@@ -84,9 +84,9 @@ export function presentJob(job: JobView): Of<typeof jobRun> {
     version: job.version,
     status: job.status,
     runId: job.runId,
-    params: JSON.parse(job.params),
+    params: stored(job.params, {}),
     priority: job.priority,
-    labels: JSON.parse(job.labels),
+    labels: stored(job.labels, {}),
     trigger: job.trigger,
     ...(scheduleId === null ? {} : { scheduleId }),
     ...(batchId === null ? {} : { batchId }),

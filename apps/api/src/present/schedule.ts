@@ -16,7 +16,7 @@ import {
   passedOn,
   text,
 } from "../http/shapes.js";
-import { id, iso, moment } from "./common.js";
+import { id, iso, moment, stored } from "./common.js";
 
 const count = integer(1, Number.MAX_SAFE_INTEGER);
 
@@ -182,14 +182,14 @@ export function presentSchedule(view: ScheduleView): Of<typeof schedule> {
     catchUpLimit: view.catchUpLimit,
     overlap: view.overlap,
     enabled: view.enabled,
-    params: JSON.parse(view.params),
-    urlFiles: JSON.parse(view.urlFiles),
+    params: stored(view.params, {}),
+    urlFiles: stored(view.urlFiles, []),
     environment: view.environment,
     environmentId: view.environmentId,
     runnerId: view.runnerId,
     runnerName: view.runnerName,
     priority: view.priority,
-    labels: JSON.parse(view.labels),
+    labels: stored(view.labels, {}),
     nextRunAt: iso(view.nextRunAt),
     lastRunAt: iso(view.lastRunAt),
     lastTick: lastTick && { ...lastTick, dueAt: iso(lastTick.dueAt) },

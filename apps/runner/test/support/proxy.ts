@@ -14,6 +14,8 @@ export interface Treatment {
   readonly trickleMs?: number;
   /** Swallows what the server sends after so many bytes, and keeps the connection open: half of it is dead. */
   readonly deafAfterBytes?: number;
+  /** Swallows all that the server sends once the caller has asked for something with this text. */
+  readonly deafAfterRequest?: string;
   /** Sends the caller's bytes to the server twice, the second time on a connection of their own (a replayed request). */
   readonly duplicate?: boolean;
 }
@@ -69,7 +71,9 @@ export class TestProxy implements AsyncDisposable {
     server.on("close", () => {
       if (treatment.deafAfterBytes === undefined) caller.destroy();
     });
+    let isDeaf = false;
     void pump(caller, treatment, async (bytes) => {
+      isDeaf ||= treatment.deafAfterRequest !== undefined && bytes.includes(treatment.deafAfterRequest);
       twin?.write(bytes);
       await write(server, bytes);
     });
@@ -78,7 +82,7 @@ export class TestProxy implements AsyncDisposable {
       const { cutAfterBytes = Number.POSITIVE_INFINITY, deafAfterBytes = Number.POSITIVE_INFINITY } = treatment;
       const room = Math.min(cutAfterBytes, deafAfterBytes) - passed;
       passed += bytes.length;
-      if (room > 0) await write(caller, bytes.subarray(0, room));
+      if (room > 0 && !isDeaf) await write(caller, bytes.subarray(0, room));
       if (passed >= cutAfterBytes) cut();
     });
   }

@@ -54,11 +54,14 @@ export class Deployment implements AsyncDisposable {
     return deployment;
   }
 
-  /** Starts a part: `up`, `api`, `runner`, or an engine (`engine`, `engine-2`, …). A part that runs already is left alone. */
-  spawn(name: string): MaiaProcess {
+  /**
+   * Starts a part: `up`, `api`, `runner`, or an engine (`engine`, `engine-2`, …), with settings of its own where it is given
+   * some. A part that runs already is left alone.
+   */
+  spawn(name: string, more: Record<string, string> = {}): MaiaProcess {
     const running = this.processes.get(name);
     if (running?.running) return running;
-    const part = new MaiaProcess([name.replace(/-\d+$/, "")], this.env);
+    const part = new MaiaProcess([name.replace(/-\d+$/, "")], { ...this.env, ...more });
     this.processes.set(name, part);
     return part;
   }

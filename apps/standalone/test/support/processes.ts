@@ -13,6 +13,7 @@ export class MaiaProcess implements AsyncDisposable {
   #log = "";
   #ended: Promise<void>;
 
+  /** `within` is a command that runs it in a place of its own, and gives way to it (`unshare`, `strace`). */
   constructor(args: readonly string[], env: Record<string, string>, within: readonly string[] = []) {
     const PATH = process.env.PATH ?? "/usr/bin:/bin";
     const HOME = process.env.HOME ?? os.tmpdir();

@@ -4,9 +4,11 @@ import { createServer } from "node:http";
 /** A ledger that steps write to over loopback: each start of a step posts one line. */
 export class Sink implements AsyncDisposable {
   readonly entries: string[] = [];
+  /** What steps are answered: a step may wait until it changes. */
+  answer = "ok";
   readonly #server = createServer((request, response) => {
     this.entries.push(decodeURIComponent((request.url ?? "/").slice(1)));
-    response.end("ok");
+    response.end(this.answer);
   });
 
   static async open(): Promise<Sink> {
