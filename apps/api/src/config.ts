@@ -41,12 +41,10 @@ export interface ApiConfig {
 }
 
 const JSON_TIMEOUT_MS = 20_000;
-/** How long a runner that dials out may be out of contact before it ends its tasks, in milliseconds. Source: contract, §2. */
-const GATEWAY_RECONNECT_WINDOW_MS = 600_000;
 
 /** Reads the API's settings. @throws {ConfigError} naming the variable. */
 export function readConfig(env: Env): ApiConfig {
-  const constants = readConstants(env, { runnerReconnectWindowMs: GATEWAY_RECONNECT_WINDOW_MS });
+  const constants = readConstants(env);
   const config: ApiConfig = {
     host: readString(env, "MAIA_API_HOST", "127.0.0.1"),
     port: readPort(env, "MAIA_API_PORT", 3690),

@@ -17,10 +17,10 @@ import { readConfig } from "../src/config.js";
 import { aRun } from "./rows.js";
 import { type Answer, openTestApi, type RequestOptions, type TestApi } from "./support.js";
 
-/** An API whose polls are answered after so many milliseconds at the latest. */
-export function openFleetApi(runnerHeartbeatMs: number, env: Record<string, string> = {}): Promise<TestApi> {
-  const { constants } = readConfig(env);
-  return openTestApi({ constants: { ...constants, runnerHeartbeatMs } });
+/** An API whose polls are answered after so many milliseconds at the latest. It waits for headers as long as it takes. */
+export function openFleetApi(runnerHeartbeatMs: number): Promise<TestApi> {
+  const { constants } = readConfig({});
+  return openTestApi({ constants: { ...constants, runnerHeartbeatMs }, headersTimeoutMs: 600_000 });
 }
 
 export interface TestRunner {

@@ -297,14 +297,15 @@ describe("A cancel", () => {
 describe("The gateway's beat", () => {
   it("shows that polls are taken while there are instances, and goes with the server", async () => {
     const own = await openFleetApi(20);
+    const beats = async () => (await gatewayBeats(own.db.sql)).map(({ heartbeatSeq }) => heartbeatSeq);
     try {
-      expect(await gatewayBeats(own.db.sql)).toEqual([]);
+      expect(await beats()).toEqual([]);
       const runner = await ScriptedRunner.connect(own, await aRunner(own, "beating"));
-      const [first] = await gatewayBeats(own.db.sql);
-      expect(first?.heartbeatSeq).toBe(1);
-      while (((await gatewayBeats(own.db.sql))[0]?.heartbeatSeq ?? 0) < 3) await runner.poll();
+      const [first] = await beats();
+      expect(first).toBeGreaterThan(0);
+      while ((await beats())[0]! < first! + 2) await runner.poll();
       await own.stop();
-      expect(await gatewayBeats(own.db.sql)).toEqual([]);
+      expect(await beats()).toEqual([]);
     } finally {
       await own[Symbol.asyncDispose]();
     }

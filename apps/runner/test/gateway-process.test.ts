@@ -1,4 +1,4 @@
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readdir, readFile, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { DialerHome } from "./support/dialer.js";
@@ -92,7 +92,6 @@ describe("the process of a runner that dials out", () => {
   });
 
   it("reports a lost attempt also where nothing but the ledger is left of it, as after a power cut", async () => {
-    const { rm } = await import("node:fs/promises");
     const runner = home.start(gateway.url);
     const { task } = await aSleeper();
     runner.kill("SIGKILL");

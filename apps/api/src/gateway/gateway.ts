@@ -33,7 +33,7 @@ export class Gateway implements AsyncDisposable {
     this.switchboard = new Switchboard(db, logger);
     this.snapshots = new Snapshots(db);
     this.sources = { db, blobs, secrets };
-    this.rules = taskRules(constants);
+    this.rules = { ...taskRules(constants), reconnectWindowMs: constants.gatewayReconnectWindowMs };
     this.beats = new Beats(db, clock, logger, constants.runnerHeartbeatMs);
   }
 

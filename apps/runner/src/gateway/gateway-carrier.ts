@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import { PROTOCOL_VERSION } from "@maia/runner-protocol";
+import { type Hello, PROTOCOL_VERSION } from "@maia/runner-protocol";
 import { GatewayClient, type GatewayError } from "@maia/runner-protocol/client";
 import pLimit from "p-limit";
 import type { Carrier } from "../carrier.js";
@@ -20,9 +20,10 @@ export interface GatewayDeps extends DirectDeps {
 }
 
 /** How the process ends for reasons of this carrier. Source: docs/guides/runners.md, "Exit codes". */
-export const EXIT = { stopped: 0, restart: 75, refused: 77, superseded: 78 } as const;
+const EXIT = { stopped: 0, failed: 1, restart: 75, refused: 77, superseded: 78 } as const;
 
-const CAPABILITIES = ["deps", "connectivity", "transactions"];
+/** What this runner can do beyond running steps. */
+const CAPABILITIES = ["connectivity", "deps"];
 /** How much content is fetched at once. */
 const FETCHES = 4;
 /** How long the ends of the last attempts, and the goodbye after them, may take. In milliseconds. */
@@ -34,98 +35,138 @@ const GOODBYE_MS = 5_000;
  * @throws {ConfigError} on certificates that cannot be used.
  */
 export async function openGatewayCarrier(config: GatewayCarrierConfig, deps: GatewayDeps): Promise<Carrier> {
-  const { attempts, logger, slots } = deps;
   const { url, clientId, clientSecret, answerMs } = config;
   const reach = await openReach(config.reach, new URL(url).hostname);
   const client = new GatewayClient({ url, clientId, clientSecret, reach, answerMs });
-  const unconfirmed = await openUnconfirmed(deps);
-  const done = Promise.withResolvers<number>();
-  const firstContact = Promise.withResolvers<void>();
-  const [working, reporting] = [new AbortController(), new AbortController()];
-  const meter = new LoadMeter();
-
-  const end = (code: number) => {
-    working.abort();
-    reporting.abort();
-    firstContact.resolve();
-    done.resolve(code);
-  };
-  const onSuperseded = () => {
-    if (reporting.signal.aborted) return;
-    logger.error("another process speaks for this runner's data directory; this one ends its attempts and itself");
-    attempts.endAll({ code: "RUNNER_LOST", message: "Another process of the runner has taken over" });
-    end(EXIT.superseded);
-  };
-  const onRejected = ({ code, message }: GatewayError) => {
-    logger.error("the gateway turns this runner away", { code, error: message, fix: FIXES[code] });
-    end(EXIT.refused);
-  };
-  const onNews = () => contact.news();
-
-  const reports = new Reports({
-    ...{ client, attempts, logger, onSuperseded, unconfirmed },
-    onRoom: () => contact.room(),
-    blobs: deps.blobs,
-    signal: reporting.signal,
-    contact: firstContact.promise,
-  });
-  const tasks = new Tasks({
-    ...{ client, attempts, logger, onSuperseded, unconfirmed, reports, slots },
-    blobs: deps.blobs,
-    blobMaxBytes: config.blobMaxBytes,
-    limit: pLimit(FETCHES),
-    isOpen: () => !attempts.isStopping && !client.isRefused && !working.signal.aborted,
-  });
-  const commands = new Commands({
-    ...{ attempts, tasks, reports, unconfirmed, onNews, logger },
-    testConnection: deps.testConnection,
-    onStop: (type) => done.resolve(type === "STOP" ? EXIT.stopped : EXIT.restart),
-  });
-  const contact = new Contact({
-    ...{ client, tasks, commands, reports, logger, onSuperseded, onRejected },
-    hello: helloOf(deps),
-    load: () => meter.read(),
-    marks: new Marks(config.marks),
-    isStopping: () => attempts.isStopping,
-    onFirstContact: () => firstContact.resolve(),
-    signal: working.signal,
-  });
-  reports.resume();
-  const running = contact.run().catch((error: unknown) => {
-    logger.error("the runner cannot go on", { error });
-    end(1);
-  });
-
-  const close = async () => {
-    tasks.interruptAll();
-    if (!(await within(LAST_REPORTS_MS, reports.allConfirmed()))) logger.warn("ends of attempts are left in the spool");
-    working.abort();
-    reporting.abort();
-    firstContact.resolve();
-    await running;
-    await reports.allConfirmed();
-    await sayGoodbye();
-    meter[Symbol.dispose]();
-    client.close();
-  };
-  const sayGoodbye = async () => {
-    if (!client.welcome || isSuperseded()) return;
-    await client.goodbye(AbortSignal.timeout(GOODBYE_MS)).catch((error: unknown) => {
-      logger.warn("the gateway was not told goodbye", { error: (error as Error).message });
-    });
-  };
-  let superseded = false;
-  const isSuperseded = () => superseded;
-  void done.promise.then((code) => {
-    superseded = code === EXIT.superseded;
-  });
-  return { url, done: done.promise, announceStop: onNews, [Symbol.asyncDispose]: close };
+  return new GatewayCarrier(config, deps, client, await openUnconfirmed(deps));
 }
 
-const FIXES: { readonly [code: string]: string } = {
-  CREDENTIALS_REFUSED: "set MAIA_CLIENT_ID and MAIA_CLIENT_SECRET to the runner's credentials",
-  VERSION_UNSUPPORTED: "run a version of the runner that fits the API",
-};
+/** The parts that a gateway's runner is made of, and how they end. */
+class GatewayCarrier implements Carrier {
+  readonly url: string;
+  readonly #done = Promise.withResolvers<number>();
+  readonly #firstContact = Promise.withResolvers<void>();
+  /** Aborted when nothing is asked for any more, and when nothing is reported any more. */
+  readonly #working = new AbortController();
+  readonly #reporting = new AbortController();
+  readonly #meter = new LoadMeter();
+  readonly #reports: Reports;
+  readonly #tasks: Tasks;
+  readonly #contact: Contact;
+  readonly #contactEnded: Promise<void>;
+  #isSuperseded = false;
+
+  constructor(
+    config: GatewayCarrierConfig,
+    private readonly deps: GatewayDeps,
+    private readonly client: GatewayClient,
+    unconfirmed: Unconfirmed,
+  ) {
+    const { attempts, blobs, logger, slots, testConnection } = deps;
+    const onSuperseded = () => this.#onSuperseded();
+    const common = { client, attempts, blobs, logger, unconfirmed, onSuperseded };
+    this.url = config.url;
+    this.#reports = new Reports({
+      ...common,
+      signal: this.#reporting.signal,
+      contact: this.#firstContact.promise,
+      onRoom: () => this.#contact.room(),
+    });
+    this.#tasks = new Tasks({
+      ...common,
+      slots,
+      reports: this.#reports,
+      blobMaxBytes: config.blobMaxBytes,
+      limit: pLimit(FETCHES),
+      isOpen: () => !attempts.isStopping && !client.isRefused && !this.#working.signal.aborted,
+    });
+    const commands = new Commands({
+      ...common,
+      testConnection,
+      reports: this.#reports,
+      tasks: this.#tasks,
+      onNews: () => this.#contact.news(),
+      onStop: (type) => this.#done.resolve(type === "STOP" ? EXIT.stopped : EXIT.restart),
+    });
+    this.#contact = new Contact({
+      ...common,
+      commands,
+      reports: this.#reports,
+      tasks: this.#tasks,
+      hello: helloOf(deps),
+      load: () => this.#meter.read(),
+      marks: new Marks(config.marks),
+      isStopping: () => attempts.isStopping,
+      onFirstContact: () => this.#firstContact.resolve(),
+      onRejected: (error) => this.#onRejected(error),
+      signal: this.#working.signal,
+    });
+    this.#reports.resume();
+    this.#contactEnded = this.#contact.run().catch((error: unknown) => {
+      logger.error("the runner cannot go on", { error });
+      this.#end(EXIT.failed);
+    });
+  }
+
+  get done(): Promise<number> {
+    return this.#done.promise;
+  }
+
+  announceStop(): void {
+    this.#contact.news();
+  }
+
+  /** Delivers what there is to deliver, and says goodbye. What cannot be delivered in time waits for the next process. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { client, deps } = this;
+    this.#tasks.interruptAll();
+    if (!(await within(LAST_REPORTS_MS, this.#reports.allConfirmed())))
+      deps.logger.warn("ends of attempts are kept for the next start");
+    this.#abort();
+    await this.#contactEnded;
+    await this.#reports.allConfirmed();
+    if (client.welcome && !this.#isSuperseded) await this.#sayGoodbye();
+    this.#meter[Symbol.dispose]();
+    client.close();
+  }
+
+  async #sayGoodbye(): Promise<void> {
+    try {
+      await this.client.goodbye(AbortSignal.timeout(GOODBYE_MS));
+    } catch (error) {
+      this.deps.logger.warn("the gateway was not told goodbye", { error: (error as Error).message });
+    }
+  }
+
+  #onSuperseded(): void {
+    if (this.#isSuperseded) return;
+    this.#isSuperseded = true;
+    const { attempts, logger } = this.deps;
+    logger.error("another process speaks for this runner's data directory; this one ends its attempts and itself");
+    attempts.endAll({ code: "RUNNER_LOST", message: "Another process of the runner has taken over" });
+    this.#end(EXIT.superseded);
+  }
+
+  #onRejected({ code, message }: GatewayError): void {
+    const fix =
+      code === "CREDENTIALS_REFUSED"
+        ? "set MAIA_CLIENT_ID and MAIA_CLIENT_SECRET to the runner's credentials"
+        : "run a version of the runner that fits the API";
+    this.deps.logger.error("the gateway turns this runner away", { code, error: message, fix });
+    this.#end(EXIT.refused);
+  }
+
+  #end(code: number): void {
+    this.#abort();
+    this.#done.resolve(code);
+  }
+
+  #abort(): void {
+    this.#working.abort();
+    this.#reporting.abort();
+    this.#firstContact.resolve(); // whoever waits for it finds the signal aborted
+  }
+}
 
 /** What an earlier process has left; a crash may have come before the ledger heard of an attempt, which is none then. */
 async function openUnconfirmed({ unconfirmedDir, attempts }: GatewayDeps): Promise<Unconfirmed> {
@@ -134,7 +175,7 @@ async function openUnconfirmed({ unconfirmedDir, attempts }: GatewayDeps): Promi
   return unconfirmed;
 }
 
-function helloOf({ version, slots, isolation, ledgerId }: GatewayDeps) {
+function helloOf({ version, slots, isolation, ledgerId }: GatewayDeps): Hello {
   const labels = { host: hostname() };
   return { protocol: PROTOCOL_VERSION, version, slots, labels, isolation, capabilities: CAPABILITIES, ledgerId };
 }

@@ -81,7 +81,7 @@ export async function firstOf(stream: FrameStream, count: number): Promise<Frame
 }
 
 /** Waits for something to become true, and says what it waited for where it does not. */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
+export async function until(what: string, isSo: () => boolean | Promise<boolean>, withinMs = 30_000): Promise<void> {
   const late = performance.now() + withinMs;
   while (!(await isSo())) {
     if (performance.now() > late) throw new Error(`waited ${withinMs} ms for: ${what}`);
