@@ -47,7 +47,10 @@ describe("maia runners", () => {
     expect((await runners("deployment", "east")).stdout).toContain("docker run");
     const environment = { name: "leaning", defaultRunner: "east" };
     await post("/v1/projects/default/environments", environment);
-    expect(await runners("remove", "east")).toMatchObject({ code: 5, stderr: expect.stringContaining("default/leaning") });
+    expect(await runners("remove", "east")).toMatchObject({
+      code: 5,
+      stderr: expect.stringContaining("default/leaning"),
+    });
     const removed = await runners("remove", "east", "--force");
     expect([removed.code, removed.stdout]).toEqual([0, expect.stringContaining("east is removed. ")]);
     expect(removed.stdout).toContain("Clean up on your host");
