@@ -24,6 +24,7 @@ export const permissions = {
   "blobs.write": "operator",
   "jobs.read": "viewer",
   "jobs.write": "operator",
+  "jobs.delete": "editor",
   "batches.read": "viewer",
   "batches.write": "operator",
   "runs.read": "viewer",

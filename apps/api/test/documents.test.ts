@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { verifyAudit } from "@maia/db";
+import { moveRun, verifyAudit } from "@maia/db";
 import { canonicalJson, sha256Hex } from "@maia/domain";
+import { aJob, aRun, aWorkflow } from "./rows.js";
 import { openTestApi, type TestApi } from "./support.js";
 
 let api: TestApi;
@@ -91,6 +92,83 @@ describe("a workflow", () => {
     expect((await api.put("/v1/workflows/hello", steps("3"), match("garbage"))).status).toBe(400);
     expect((await api.request("DELETE", "/v1/workflows/hello", match(old))).status).toBe(412);
     expect((await api.request("DELETE", "/v1/workflows/hello", match(`${old}, ${current}`))).status).toBe(204);
+  });
+
+  it("is found by a part of its name or description, in the order that is asked for, page by page", async () => {
+    for (const [slug, description] of [
+      ["report-b", "Weekly"],
+      ["clean", "Before each REPORT"],
+      ["report-a", "100 % of it"],
+    ] as const) {
+      api.now = new Date(api.now.getTime() + 1_000);
+      await api.put(`/v1/workflows/${slug}`, { description, ...steps("1") });
+    }
+    api.now = new Date(api.now.getTime() + 1_000);
+    await api.put("/v1/workflows/clean", { description: "Before each report", ...steps("2") });
+    const names = async (query: string) => {
+      const found: string[] = [];
+      for (let cursor = ""; ; ) {
+        const { items, nextCursor } = (await api.get(`/v1/workflows?limit=1&${query}${cursor}`)).json;
+        found.push(...items.map(({ name }: { name: string }) => name));
+        if (nextCursor === null) return found;
+        cursor = `&cursor=${nextCursor}`;
+      }
+    };
+    expect(await names("")).toEqual(["report-a", "clean", "report-b"]);
+    expect(await names("order=asc")).toEqual(["report-b", "clean", "report-a"]);
+    expect(await names("sort=name")).toEqual(["clean", "report-a", "report-b"]);
+    expect(await names("sort=name&order=desc")).toEqual(["report-b", "report-a", "clean"]);
+    expect(await names("sort=updated")).toEqual(["clean", "report-a", "report-b"]);
+    expect(await names("q=Report&sort=name")).toEqual(["clean", "report-a", "report-b"]);
+    expect(await names("q=report-")).toEqual(["report-a", "report-b"]);
+    expect(await names(`q=${encodeURIComponent("%")}`)).toEqual(["report-a"]);
+    expect(await names("q=_")).toEqual([]);
+    const { nextCursor } = (await api.get("/v1/workflows?limit=1&sort=name")).json;
+    expect((await api.get(`/v1/workflows?limit=1&cursor=${nextCursor}`)).json.code).toBe("BAD_CURSOR");
+    for (const query of ["sort=size", "order=up", "q=", "query=x"]) {
+      expect((await api.get(`/v1/workflows?${query}`)).status).toBe(422);
+    }
+  });
+
+  it("is shown with its last run, what waits and runs, and how its last twenty runs ended", async () => {
+    const flow = await aWorkflow(api, "busy");
+    const nothing = { succeeded: 0, failed: 0, canceled: 0, successRate: null };
+    const shown = async () => (await api.get("/v1/workflows")).json.items[0];
+    expect(await shown()).toMatchObject({ lastRun: null, queued: 0, running: 0, recent: nothing });
+    for (let i = 0; i < 22; i++) {
+      api.now = new Date(api.now.getTime() + 1_000);
+      const run = await aRun(api, flow);
+      const move = i < 2 || i === 10 ? "stepFailed" : i === 11 ? "cancel" : "stepsSucceeded";
+      await api.db.write((tx) => moveRun(tx, run, move, api.now));
+    }
+    api.now = new Date(api.now.getTime() + 1_000);
+    await aJob(api, flow);
+    const last = await aRun(api, flow);
+    const expected = {
+      lastRun: {
+        id: last.id,
+        jobId: last.jobId,
+        status: "RUNNING",
+        createdAt: api.now.toISOString(),
+        finishedAt: null,
+      },
+      queued: 1,
+      running: 1,
+      // The two oldest of the failed ones count no more.
+      recent: { succeeded: 18, failed: 1, canceled: 1, successRate: 0.947 },
+    };
+    expect(await shown()).toMatchObject(expected);
+    expect((await api.get("/v1/workflows/busy")).json).toMatchObject(expected);
+    const runs = async (query: string) => (await api.get(`/v1/runs?${query}`)).json.items;
+    expect(await runs("q=bus&status=FAILED")).toHaveLength(3);
+    expect(await runs("q=nothing")).toEqual([]);
+    expect((await runs("order=asc&limit=1"))[0].status).toBe("FAILED");
+    expect((await runs(`createdAfter=${api.now.toISOString()}`)).map(({ id }: { id: string }) => id)).toEqual([
+      last.id,
+    ]);
+    expect(await runs(`createdBefore=${api.now.toISOString()}&limit=100`)).toHaveLength(22);
+    expect((await api.get("/v1/runs?createdAfter=yesterday")).json.errors[0].pointer).toBe("/createdAfter");
+    expect((await api.get("/v1/jobs?q=bus&order=asc&limit=100")).json.items).toHaveLength(24);
   });
 
   it("is found no more once it is deleted, and its runs stay", async () => {

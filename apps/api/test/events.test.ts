@@ -138,6 +138,26 @@ describe("a run's events", () => {
     expect(await stream.until((events) => events.length === all.length - 4)).toEqual(all.slice(4));
   });
 
+  it("of a run that was deleted are missed by whoever had not seen them, and he is told so (G15)", async () => {
+    const { id: elsewhere } = (await api.post("/v1/projects", { name: "elsewhere" })).json;
+    const before = (await stored())[0]!.id;
+    await someLogs(3);
+    await endRun(api, run);
+    const all = (query: string, key = api.adminKey) => api.request("GET", `/v1/events${query}`, { key });
+    const missed = (await stored()).at(-1)!.id;
+    expect((await api.request("DELETE", `/v1/runs/${run.id}`)).status).toBe(204);
+    const late = await all(`?after=${before}`);
+    expect([late.status, late.json.code]).toEqual([410, "EVENTS_EXPIRED"]);
+    expect(late.json.detail).toContain(`up to ${missed}`);
+    await using stream = await follow(`${api.url}/v1/events?after=${missed}`, {
+      Authorization: `Bearer ${api.adminKey}`,
+    });
+    await stream.until((events) => events.some(({ event }) => event === "job_status"));
+    const key = await api.keyOf("viewer", [elsewhere]);
+    await using other = await follow(`${api.url}/v1/events?after=${before}`, { Authorization: `Bearer ${key}` });
+    expect(other.status).toBe(200); // nothing of its project is missing
+  });
+
   it("are nobody else's, and end when the key does (B064)", async () => {
     const { id } = (await api.post("/v1/projects", { name: "elsewhere" })).json;
     const stranger = await api.keyOf("admin", [id]);

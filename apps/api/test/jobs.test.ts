@@ -1,8 +1,8 @@
 import { readdir } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { moveJob } from "@maia/db";
+import { moveJob, moveRun, toDbTime } from "@maia/db";
 import { sha256Hex } from "@maia/domain";
-import { aJob, anAttempt, aRun, aWorkflow, endRun } from "./rows.js";
+import { aJob, anAttempt, aRun, aWorkflow, endRun, logEvent } from "./rows.js";
 import { type Answer, openTestApi, type RequestOptions, type TestApi } from "./support.js";
 
 let api: TestApi;
@@ -230,6 +230,115 @@ describe("a job", () => {
     expect((await api.post(`/v1/jobs/${run.jobId}/cancel`)).status).toBe(409);
   });
 
+  it("is canceled with a reason, which the job, its run and its events show", async () => {
+    const workflow = await aWorkflow(api, "other");
+    const queued = await aJob(api, workflow);
+    const reason = "The file was last week's";
+    const ended = (await api.post(`/v1/jobs/${queued.id}/cancel`, { reason })).json;
+    expect([ended.status, ended.cancelReason]).toEqual(["CANCELED", reason]);
+    expect(ended.failure.message).toBe(`The job was canceled before it started: ${reason}`);
+    const event = await api.db.models.logEvent.findFirstOrThrow({ orderBy: { id: "desc" } });
+    expect(JSON.parse(event.data).failure).toEqual(ended.failure);
+
+    const run = await aRun(api, workflow);
+    expect((await api.post(`/v1/runs/${run.id}/cancel`, { reason })).json.cancelReason).toBe(reason);
+    expect((await api.post(`/v1/runs/${run.id}/cancel`, { reason: "another" })).json.cancelReason).toBe(reason);
+    expect((await api.get(`/v1/jobs/${run.jobId}`)).json.cancelReason).toBe(reason);
+    expect((await api.get("/v1/runs")).json.items[0].cancelReason).toBe(reason);
+    const { items } = (await api.get("/v1/audit-events")).json;
+    expect(items[0]).toMatchObject({ action: "job.cancel", target: run.jobId, detail: JSON.stringify({ reason }) });
+  });
+
+  it("is not canceled with a reason that nobody can show, and is told which field is wrong", async () => {
+    const { id } = (await api.post("/v1/jobs", { workflow: "hello" })).json;
+    for (const reason of ["", "x".repeat(201), 7, "line\nline", null]) {
+      const answer = await api.post(`/v1/jobs/${id}/cancel`, { reason });
+      expect([answer.status, answer.json.errors?.[0].pointer]).toEqual([422, "/reason"]);
+    }
+    expect((await api.get(`/v1/jobs/${id}`)).json).toMatchObject({ status: "QUEUED", cancelReason: null });
+  });
+
+  it("that failed says what failed first, in which attempt, and its last lines", async () => {
+    const run = await aRun(api, await aWorkflow(api, "other"));
+    await logEvent(api.db, run, await anAttempt(api, run), 1, ["of the first attempt"]);
+    const last = await anAttempt(api, run, 2);
+    const texts = Array.from({ length: 12 }, (_, i) => `line ${i + 1}`);
+    await api.db.write(async (tx) => {
+      const lines = texts.map((line, i) => ({
+        seq: i + 1,
+        at: api.now.toISOString(),
+        stream: "stderr" as const,
+        line,
+      }));
+      const about = { runId: run.id, projectId: run.projectId, attemptId: last, fromSeq: 1, toSeq: 12 };
+      await tx.event("log_line", about, { runId: run.id, stepKey: "first", attemptNo: 2, lines });
+      await tx.sql.run(`UPDATE "Attempt" SET "status" = 'FAILED', "exitCode" = 3 WHERE "runId" = ?`, run.id);
+      const failure = { code: "STEP_EXIT_CODE" as const, message: "exit code 3", stepKey: "first" };
+      await moveRun(tx, run, "stepFailed", api.now, { failure });
+    });
+    const { failure } = (await api.get(`/v1/runs/${run.id}`)).json;
+    expect(failure).toMatchObject({ code: "STEP_EXIT_CODE", stepKey: "first" });
+    expect(failure.cause).toMatchObject({ kind: "attempt", attemptId: last, attemptNo: 2, attempts: 2, exitCode: 3 });
+    expect(failure.cause.lines).toEqual(texts.slice(2).map((line) => ({ stream: "stderr", line })));
+    const good = await aRun(api, await aWorkflow(api, "good"));
+    await endRun(api, good);
+    expect((await api.get(`/v1/runs/${good.id}`)).json.failure).toBeNull();
+  });
+
+  it("that failed for a file of its input names the file", async () => {
+    const run = await aRun(api, await aWorkflow(api, "other"));
+    await api.db.write(async (tx) => {
+      await tx.sql.run(
+        `INSERT INTO "InputFile" ("id", "jobRunId", "position", "name", "source", "status", "url", "error", "createdAt") VALUES ('file_1', ?, 0, 'a.csv', 'url', 'FAILED', 'http://h/a.csv', 'HTTP 404', ?)`,
+        run.jobId,
+        toDbTime(api.now),
+      );
+      const failure = { code: "INPUT_DOWNLOAD_FAILED" as const, message: "Input file a.csv: HTTP 404", stepKey: null };
+      await moveRun(tx, run, "stepFailed", api.now, { failure });
+    });
+    const { failure } = (await api.get(`/v1/runs/${run.id}`)).json;
+    expect(failure.cause).toMatchObject({ kind: "file", fileId: "file_1", name: "a.csv", error: "HTTP 404" });
+  });
+
+  it("can be deleted once it has ended, with all that is told of it, and is then nowhere", async () => {
+    const run = await aRun(api, await aWorkflow(api, "other"));
+    await logEvent(api.db, run, await anAttempt(api, run), 1, ["a", "b"]);
+    const waits = await api.request("DELETE", `/v1/jobs/${run.jobId}`);
+    expect([waits.status, waits.json.code, waits.json.detail]).toEqual([
+      409,
+      "STATE_CONFLICT",
+      "It has not ended; cancel it first",
+    ]);
+    await endRun(api, run);
+    expect((await api.request("DELETE", `/v1/runs/${run.id}`)).status).toBe(204);
+    for (const path of [`/v1/jobs/${run.jobId}`, `/v1/runs/${run.id}`, `/v1/runs/${run.id}/logs`]) {
+      expect((await api.get(path)).status).toBe(404);
+    }
+    expect((await api.request("DELETE", `/v1/runs/${run.id}`)).status).toBe(404);
+    expect((await api.get("/v1/runs")).json.items).toEqual([]);
+    expect(await api.db.models.attempt.count()).toBe(0);
+    expect(await api.db.models.logEvent.count({ where: { runId: run.id } })).toBe(0);
+    const { items } = (await api.get("/v1/audit-events")).json;
+    expect(items[0]).toMatchObject({ action: "job.delete", target: run.jobId });
+  });
+
+  it("is not deleted while its batch goes on, while a re-run has its results, or by who may not", async () => {
+    const workflow = await aWorkflow(api, "other");
+    const run = await aRun(api, workflow);
+    await endRun(api, run);
+    const remove = (key = api.adminKey) => api.request("DELETE", `/v1/jobs/${run.jobId}`, { key });
+    expect((await remove(await api.keyOf("operator"))).status).toBe(403);
+    expect((await remove(await api.keyOf("admin", ["prj_other"]))).status).toBe(404);
+    const rerun = await aJob(api, workflow);
+    const change = (data: object) =>
+      api.db.write(({ models }) => models.jobRun.update({ where: { id: rerun.id }, data }));
+    await change({ originRunId: run.id });
+    expect((await remove()).json.detail).toContain("A re-run has results of it");
+    expect((await api.request("DELETE", `/v1/jobs/${rerun.id}`)).json.detail).toContain("has not ended");
+    await change({ status: "CANCELED", finishedAt: api.now });
+    expect((await remove()).status).toBe(204);
+  });
+
   it("lies in the project that is named beside its workflow, by name or by id (B112)", async () => {
     const { id } = (await api.get("/v1/workflows/hello")).json;
     const { name } = (await api.post("/v1/projects", { name: "elsewhere" })).json;
@@ -243,7 +352,7 @@ describe("a job", () => {
     const { id } = (await api.post("/v1/jobs", { workflow: "hello" })).json;
     const json = { headers: { "Content-Type": "application/json" } };
     const broken = await api.request("POST", `/v1/jobs/${id}/cancel`, { ...json, body: "{" });
-    const unknown = await api.post(`/v1/jobs/${id}/cancel`, { reason: "late" });
+    const unknown = await api.post(`/v1/jobs/${id}/cancel`, { because: "late" });
     expect([broken.status, unknown.status]).toEqual([400, 422]);
     expect((await api.get(`/v1/jobs/${id}`)).json.status).toBe("QUEUED");
     expect((await api.post(`/v1/jobs/${id}/cancel`, {})).status).toBe(202);

@@ -157,6 +157,11 @@ async function ask(path: string, method: string, operation: Operation): Promise<
     return api.post(path, { ...body, workflow: "hello" });
   if (operation.operationId === "narrowAllowList") return api.request("DELETE", `${addressOf(path)}?projectId=default`);
   if (operation.operationId === "deleteSchedule") return api.request("DELETE", `/v1/schedules/${await aSchedule(api)}`);
+  if (operation.operationId === "deleteJob" || operation.operationId === "deleteRun") {
+    const run = await aRun(api, await aWorkflow(api, operation.operationId.toLowerCase()));
+    await endRun(api, run);
+    return api.request("DELETE", path.replace("{id}", operation.operationId === "deleteJob" ? run.jobId : run.id));
+  }
   if (operation.operationId === "createToken") return askForToken();
   if (operation.operationId === "followRun") return api.get(`${addressOf(path)}?until=end`);
   const headers = { "Content-Type": "application/json" };

@@ -32,6 +32,12 @@ describe("every answer", () => {
     }
   });
 
+  it("says how long reading a request and the work for it took", async () => {
+    const timing = /^read;dur=\d+\.\d, work;dur=\d+\.\d$/;
+    expect((await api.get("/v1/me")).headers.get("server-timing")).toMatch(timing);
+    expect((await api.get("/v1/me", { key: null })).headers.get("server-timing")).toBeNull();
+  });
+
   it("keeps the request's own id where it is a plain one (B127)", async () => {
     const idOf = async (id: string) =>
       (await api.get("/v1/nothing", { headers: { "X-Request-Id": id } })).json.requestId;

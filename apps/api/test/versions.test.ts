@@ -48,6 +48,22 @@ describe("the history of a workflow", () => {
     expect(items[0]).toMatchObject({ createdBy: expect.stringMatching(/./), createdAt: api.now.toISOString() });
     expect(brief(await make({ message: "Nothing new" }))).toEqual([200, 3, true]);
   });
+
+  it("is searched by a part of its messages", async () => {
+    for (const [script, message] of [
+      ["1", "First 10 %"],
+      ["2", "second"],
+      ["3", "The SECOND again"],
+    ]) {
+      await put(script!, `?message=${encodeURIComponent(message!)}`);
+    }
+    const found = async (query: string) =>
+      (await api.get(`${at}/versions?${query}`)).json.items.map(({ version }: { version: number }) => version);
+    expect(await found("q=second")).toEqual([3, 2]);
+    expect(await found("q=second&limit=1")).toEqual([3]);
+    expect(await found("q=%25")).toEqual([1]);
+    expect(await found("q=fourth")).toEqual([]);
+  });
 });
 
 describe("a version that is made aside", () => {

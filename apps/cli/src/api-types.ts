@@ -3,6 +3,20 @@ export interface Failure {
   readonly code: string;
   readonly message: string;
   readonly stepKey?: string | null;
+  /** Of a run that is shown by itself: what failed first. */
+  readonly cause?: Cause | null;
+}
+
+export interface Cause {
+  readonly kind: "attempt" | "file";
+  readonly stepKey?: string;
+  readonly attemptNo?: number;
+  readonly attempts?: number;
+  readonly exitCode?: number | null;
+  readonly signal?: string | null;
+  readonly lines?: readonly { readonly stream: string; readonly line: string }[];
+  readonly name?: string;
+  readonly url?: string | null;
 }
 
 export interface JobRun {

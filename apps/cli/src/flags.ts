@@ -36,6 +36,10 @@ export function limit(): Option {
   return new Option("--limit <number>", "at most so many").default("25");
 }
 
+export function order(): Option {
+  return new Option("--order <order>", "desc is the newest, or the last letter, first").choices(["asc", "desc"]);
+}
+
 export function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
 }

@@ -8,7 +8,7 @@ import type { ListFlags, LogsFlags } from "./commands/runs.js";
 import type { ApplyFlags } from "./commands/workflows.js";
 import type { CommonFlags, Context } from "./context.js";
 import type { ExitCode } from "./exit-codes.js";
-import { type Act, collect, limit, project, staying, withParams } from "./flags.js";
+import { type Act, collect, limit, order, project, staying, withParams } from "./flags.js";
 import { addKeyCommands } from "./key-commands.js";
 import { addRunnerCommands } from "./runner-commands.js";
 import { addScheduleCommands } from "./schedule-commands.js";
@@ -127,7 +127,10 @@ function addWorkflowCommands(program: Command, context: Context, act: Act): void
   const workflows = program.command("workflows").description("list and show workflows");
   const list = workflows
     .command("list")
-    .description("the workflows of a project")
+    .description("the workflows of a project, with their last run and how the last twenty ended")
+    .option("--query <text>", "only those with this in their name or description")
+    .addOption(new Option("--sort <what>", "created unless given").choices(["created", "updated", "name"]))
+    .addOption(order())
     .addOption(project())
     .addOption(limit());
   act(list, async (flags: ListFlags) => (await load()).listWorkflows(context, flags));
@@ -160,12 +163,18 @@ function addRunCommand(program: Command, context: Context, act: Act): void {
 
 function addRunsCommands(program: Command, context: Context, act: Act): void {
   const load = () => import("./commands/runs.js");
-  const runs = program.command("runs").description("list, show, watch, cancel and re-run runs, and read their logs");
+  const runs = program
+    .command("runs")
+    .description("list, show, watch, cancel, delete and re-run runs, and read their logs");
   const list = runs
     .command("list")
     .description("the newest runs")
     .option("--workflow <workflow>", "only of this workflow")
+    .option("--query <text>", "only of workflows with this in their name")
     .option("--status <status>", "only with this status")
+    .option("--since <time>", "only from then on: a length of time such as 90s or 2h ago, or a moment in RFC 3339")
+    .option("--until <time>", "only before then")
+    .addOption(order())
     .addOption(project())
     .addOption(limit());
   act(list, async (flags: ListFlags) => (await load()).listRuns(context, flags));
@@ -174,8 +183,18 @@ function addRunsCommands(program: Command, context: Context, act: Act): void {
   act(show, async (flags: CommonFlags, id: string) => (await load()).showRun(context, id, flags));
   const watch = runs.command("watch <id>").description("follow a run or job to its end");
   act(watch, async (flags: CommonFlags, id: string) => (await load()).watchRun(context, id, flags));
-  const cancel = runs.command("cancel <id>").description("cancel a run or job");
-  act(cancel, async (flags: CommonFlags, id: string) => (await load()).cancelRun(context, id, flags));
+  const cancel = runs
+    .command("cancel <id>")
+    .description("cancel a run or job")
+    .option("--reason <text>", "why; shown with the run");
+  act(cancel, async (flags: CommonFlags & { reason?: string }, id: string) =>
+    (await load()).cancelRun(context, id, flags),
+  );
+
+  const remove = runs
+    .command("delete <ids...>")
+    .description("delete runs or jobs that have ended, with their logs and artifacts");
+  act(remove, async (flags: CommonFlags, ...ids: string[]) => (await load()).deleteRuns(context, ids, flags));
 
   const rerun = staying(withParams(runs.command("rerun <id>")))
     .description("do a run that has ended again: whole, from a step on, or one attempt")

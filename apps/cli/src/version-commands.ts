@@ -10,8 +10,10 @@ export function addVersionCommands(program: Command, context: Context, act: Act)
   const command = (name: string, description: string) =>
     versions.command(name).description(description).addOption(project());
 
-  const list = command("list <workflow>", "the versions of a workflow, newest first").addOption(limit());
-  act(list, async (flags: ProjectFlags & { limit: string }, workflow: string) =>
+  const list = command("list <workflow>", "the versions of a workflow, newest first")
+    .option("--query <text>", "only those with this in their message")
+    .addOption(limit());
+  act(list, async (flags: ProjectFlags & { limit: string; query?: string }, workflow: string) =>
     (await load()).listVersions(context, workflow, flags),
   );
   const show = command("show <workflow> <version>", "a version and its steps");

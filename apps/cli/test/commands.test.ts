@@ -140,6 +140,31 @@ describe("lists", () => {
     expect(JSON.parse((await maia(["--json", "runs", "list"], connected())).stdout)).toHaveLength(2);
   });
 
+  it("of workflows shows the last run, the rate of success, and what goes on", async () => {
+    const recent = { succeeded: 18, failed: 1, canceled: 1, successRate: 0.947 };
+    const lastRun = { id: "run_1", jobId: "job_1", status: "FAILED", createdAt: at, finishedAt: at };
+    const about = { id: "wf_1", latestVersion: 3, description: "Weekly", updatedAt: at };
+    const busy = { ...about, name: "busy", lastRun, queued: 4, running: 1, recent };
+    const idle = { ...about, name: "idle", lastRun: null, queued: 0, running: 0, recent: { successRate: null } };
+    api.on("GET /v1/workflows", { items: [busy, idle], nextCursor: null });
+    const { stdout } = await maia(
+      ["workflows", "list", "--query", "e", "--sort", "name", "--order", "asc"],
+      connected(),
+    );
+    expect(stdout).toMatch(/busy +v3 .*✕ .* 95 % +1 running, 4 waiting +Weekly/);
+    expect(stdout).toMatch(/idle +v3 .*ago +Weekly/);
+    expect(api.asked[0]!.line).toMatch(/\?q=e&sort=name&order=asc&/);
+  });
+
+  it("of runs is narrowed to a time by its length or by its moments", async () => {
+    api.on("GET /v1/runs", { items: [], nextCursor: null });
+    expect((await maia(["runs", "list", "--since", "2h", "--until", at, "--order", "asc"], connected())).code).toBe(0);
+    const asked = new URL(api.asked[0]!.line.split(" ")[1]!, api.url).searchParams;
+    const ago = Date.now() - Date.parse(asked.get("createdAfter")!);
+    expect([asked.get("createdBefore"), asked.get("order"), Math.round(ago / 600_000)]).toEqual([at, "asc", 12]);
+    expect(await maia(["runs", "list", "--since", "soon"], connected())).toMatchObject({ code: 2 });
+  });
+
   it("prints log lines with their step, or alone, and stops at the end of the run", async () => {
     api.on("GET /v1/runs/run_1", aRun);
     const items = ["one", "two"].map((line, seq) => ({

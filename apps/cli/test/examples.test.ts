@@ -79,6 +79,11 @@ describe("the example flaky", () => {
     const id = /run_\w+/.exec(stdout)![0];
     const logs = await maia(["runs", "logs", id, "--step", "fetch", "--attempt", "4", "--stream", "stdout"], options);
     expect(logs).toMatchObject({ code: 0, stdout: "attempt 4 of at most 4\n" });
+    const shown = (await maia(["runs", "show", id], options)).stdout;
+    expect(shown).toMatch(
+      /first: step fetch, attempt 4 of 4, exit code 1\n( {4}\| .*\n)*? {4}\| Error: the other side did not/,
+    );
+    expect(shown).toMatch(/then: \d step/);
   });
 });
 
@@ -139,12 +144,17 @@ describe("a run that takes long", () => {
     expect((await maia(["runs", "show", job], options)).stdout).toMatch(/^▶ RUNNING/);
 
     const watching = maia(["runs", "watch", job], options);
-    expect(await maia(["runs", "cancel", job], options)).toMatchObject({
+    expect(await maia(["runs", "cancel", job, "--reason", "wrong month"], options)).toMatchObject({
       code: 0,
       stdout: expect.stringContaining("is being canceled"),
     });
     expect(await watching).toMatchObject({ code: 11, stdout: expect.stringContaining("⊘ CANCELED") });
+    expect((await maia(["runs", "show", job], options)).stdout).toContain(
+      "CANCELED: The run was canceled: wrong month",
+    );
     expect(await maia(["runs", "cancel", job], options)).toMatchObject({ code: 5 });
+    expect(await maia(["runs", "delete", job], options)).toMatchObject({ code: 0, stdout: `${job} is deleted\n` });
+    expect(await maia(["runs", "show", job], options)).toMatchObject({ code: 3 });
   });
 });
 

@@ -56,6 +56,24 @@ describe("an engine", () => {
     expect(new Set(world.executor.started).size).toBe(100);
   });
 
+  it("runs no more steps of one run at once than its workflow says", async () => {
+    await using world = await World.open();
+    const steps = Array.from({ length: 6 }, (_, i) => ({ key: `s${i}`, script: "hold" }));
+    const queue = await world.workflow("narrow", steps, { concurrency: 2 });
+    await world.engine({ env: { MAIA_STEP_CONCURRENCY: "50" } });
+    const job = await queue();
+    let most = 0;
+    const ended = world.until(job, "SUCCEEDED");
+    for (let seen = await world.look(job); seen.job !== "SUCCEEDED"; seen = await world.look(job)) {
+      const running = seen.steps.filter((step) => step.includes(":RUNNING")).length;
+      most = Math.max(most, running);
+      if (most === 2) world.executor.release();
+      await world.change();
+    }
+    expect((await ended).steps.every((step) => step.endsWith(":SUCCEEDED(SUCCEEDED)"))).toBe(true);
+    expect(most).toBe(2);
+  });
+
   it("fails a job whose version cannot be read, and no other (G12)", async () => {
     await using world = await World.open();
     const bad = await (await world.workflow("poison", [{ key: "a", script: "ok" }]))();

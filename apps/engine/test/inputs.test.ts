@@ -99,10 +99,13 @@ describe("input files behind URLs", () => {
     const job = await queue({}, [{ name: "never", url: `${url}/never` }]);
     await until(world, () => asked === 1);
     await world.db.write(async (tx) => {
-      await tx.sql.run(`UPDATE "Run" SET "cancelRequestedAt" = "createdAt"`);
+      await tx.sql.run(`UPDATE "Run" SET "cancelRequestedAt" = "createdAt", "cancelReason" = 'too late'`);
       tx.ring("engine");
     });
-    expect((await world.until(job, "CANCELED")).steps).toEqual(["a:SKIPPED"]);
+    expect(await world.until(job, "CANCELED")).toMatchObject({
+      steps: ["a:SKIPPED"],
+      failure: { code: "CANCELED", message: "The run was canceled: too late" },
+    });
     await until(world, () => left === 1);
     expect(await filesOf(world, job)).toMatchObject([{ status: "FAILED" }]);
   });

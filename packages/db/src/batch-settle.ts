@@ -17,7 +17,7 @@ export async function settleBatch(tx: Tx, batchId: string, now: Date): Promise<v
     if (!batch || !facts || !action || action.do === "open") return;
     if (action.do === "giveUp") await giveUpBatch(tx, batch.id, action.failure);
     else if (action.do === "stopJobs") {
-      const count = await stopJobs(tx, batch.id, now);
+      const count = await stopJobs(tx, batch, now);
       if (count === STOP_CHUNK) tx.ring("engine"); // the rest in a write of its own
       if (count === 0 || count === STOP_CHUNK) return;
     } else {
@@ -28,14 +28,15 @@ export async function settleBatch(tx: Tx, batchId: string, now: Date): Promise<v
 }
 
 /** Those that wait in the queue come first: they are not to start meanwhile. */
-async function stopJobs(tx: Tx, batchId: string, now: Date): Promise<number> {
+async function stopJobs(tx: Tx, batch: BatchRow, now: Date): Promise<number> {
   const jobs = await tx.sql.all<{ id: string }>(
     `SELECT "id" FROM "JobRun" WHERE "batchId" = ? AND "status" IN ('QUEUED', 'RUNNING') AND "cancelRequestedAt" IS NULL
      ORDER BY "status" LIMIT ?`,
-    batchId,
+    batch.id,
     STOP_CHUNK,
   );
-  for (const { id } of jobs) await requestCancel(tx, id, now);
+  const reason = batch.cancelRequestedAt === null ? "Its batch was given up" : "Its batch was canceled";
+  for (const { id } of jobs) await requestCancel(tx, id, now, reason);
   return jobs.length;
 }
 

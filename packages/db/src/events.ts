@@ -1,4 +1,5 @@
 import type { EventData, EventKind } from "@maia/domain";
+import type { Scope } from "./pages.js";
 import type { Db, EventAbout, Sql } from "./types.js";
 
 /** An event as it is kept; `data` is the JSON that SSE sends. */
@@ -53,6 +54,13 @@ export function readEventsAfter(
 export async function lastEventId(db: Pick<Db, "sql">): Promise<number> {
   const row = await db.sql.get<{ id: number | null }>(`SELECT MAX("id") AS "id" FROM "LogEvent"`);
   return row?.id ?? 0;
+}
+
+/** The id up to which not every event of the projects is kept any more; 0: all are. */
+export async function eventFloor({ sql }: Pick<Db, "sql">, projects: Scope): Promise<number> {
+  const which = projects === null ? "" : ` WHERE "id" IN (${projects.map(() => "?").join(", ")})`;
+  const text = `SELECT max("eventFloor") AS "id" FROM "Project"${which}`;
+  return (await sql.get<{ id: number | null }>(text, ...(projects ?? [])))?.id ?? 0;
 }
 
 /** The id of the oldest event that is still kept, of one run or of all; null where there is none. */

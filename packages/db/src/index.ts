@@ -51,4 +51,6 @@ export * from "./system-artifacts.js";
 export * from "./time.js";
 export * from "./types.js";
 export * from "./versions.js";
+export * from "./workflow-activity.js";
+export * from "./workflow-pages.js";
 export * from "./workflows.js";

@@ -2,7 +2,17 @@ import type { JobRunStatus, Trigger } from "@maia/domain";
 import { HIDDEN_TEXT, type Page, type PageRequest, type Scope, toPage } from "./pages.js";
 import { fromDbTime } from "./time.js";
 import type { Db, Sql } from "./types.js";
-import { alongProjects, type Condition, inProjects, type Walk, walkIds } from "./walk.js";
+import {
+  alongProjects,
+  alongWorkflows,
+  type Condition,
+  inProjects,
+  jobStatuses,
+  type MadeBetween,
+  type Walk,
+  walkIds,
+} from "./walk.js";
+import { namedWorkflows } from "./workflow-names.js";
 
 /** A job as readers see it, with the names of what it refers to. JSON stays text. */
 export interface JobView {
@@ -29,6 +39,7 @@ export interface JobView {
   readonly runnerName: string | null;
   readonly failure: string | null;
   readonly cancelRequestedAt: Date | null;
+  readonly cancelReason: string | null;
   readonly createdAt: Date;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
@@ -41,7 +52,7 @@ type JobRow = { readonly [K in keyof JobView]: K extends `${string}At` ? string 
 const SELECT = `SELECT j."id", j."projectId", p."name" AS "project", w."slug" AS "workflow", j."workflowId", v."version", j."status",
   r."id" AS "runId", j."inputJson" AS "params", j."priority", j."labels", j."trigger", j."scheduleId", j."batchId", j."itemIndex",
   j."originRunId", j."rerun", e."name" AS "environment", j."environmentId", j."runnerId", n."name" AS "runnerName", j."failure",
-  j."cancelRequestedAt", j."createdAt", j."startedAt", j."finishedAt"`;
+  j."cancelRequestedAt", j."cancelReason", j."createdAt", j."startedAt", j."finishedAt"`;
 
 const JOINS = `JOIN "Project" p ON p."id" = j."projectId" JOIN "Workflow" w ON w."id" = j."workflowId"
   JOIN "WorkflowVersion" v ON v."id" = j."workflowVersionId" JOIN "Environment" e ON e."id" = j."environmentId"
@@ -61,11 +72,14 @@ export interface JobFilter {
   readonly workflowId?: string | undefined;
   readonly scheduleId?: string | undefined;
   readonly batchId?: string | undefined;
+  /** A part of the workflow's name. */
+  readonly q?: string | undefined;
+  readonly made?: MadeBetween | undefined;
   /** A label and its value; the value null is any. */
   readonly label?: { readonly name: string; readonly value: string | null } | undefined;
 }
 
-/** Jobs, newest first. */
+/** Jobs, newest first unless the page is asked for the other way around. */
 export async function listJobs(
   { sql }: Db,
   scope: Scope,
@@ -77,7 +91,7 @@ export async function listJobs(
   if (ids.length === 0) return { items: [], nextCursor: null };
   const places = ids.map(() => "?").join(", ");
   const rows = await sql.all<JobRow>(
-    `${SELECT} FROM "JobRun" j ${JOINS} WHERE j."id" IN (${places}) ORDER BY j."id" DESC`,
+    `${SELECT} FROM "JobRun" j ${JOINS} WHERE j."id" IN (${places}) ORDER BY j."id" ${page.order ?? "desc"}`,
     ...ids,
   );
   return toPage(rows, page, (row) => row.id, toView);
@@ -85,45 +99,22 @@ export async function listJobs(
 
 /** The way that passes the fewest rows: along the narrowest thing that is asked for and has an index. */
 async function walkOf(sql: Sql, projects: Scope, filter: JobFilter): Promise<Walk> {
-  const { batchId, scheduleId, workflowId, status, label } = filter;
-  const where = label ? [hasLabel(label.name, label.value)] : [];
-  const ofStatus = status === undefined ? [] : [{ text: `"status" = ?`, values: [status] }];
-  const narrow = Object.entries({ batchId, scheduleId, workflowId }).filter(([, value]) => value !== undefined);
-  if (narrow.length > 0) {
-    const [[column, value], ...others] = narrow as [[string, string], ...[string, string][]];
-    const rest = others.map(([name, id]) => ({ text: `"${name}" = ?`, values: [id] }));
-    return {
-      table: "JobRun",
-      along: [{ [column]: value }],
-      where: [...where, ...ofStatus, ...rest, ...inProjects(projects)],
-    };
-  }
-  const priorities = status === undefined || (projects && !isLive(status)) ? null : await prioritiesOf(sql, status);
-  if (status !== undefined && priorities) {
-    const along = priorities.map((priority) => ({ status, priority }));
-    return { table: "JobRun", along, where: [...where, ...inProjects(projects)] };
-  }
-  return { table: "JobRun", along: alongProjects(projects), where: [...where, ...ofStatus] };
-}
-
-function isLive(status: JobRunStatus): boolean {
-  return status === "QUEUED" || status === "RUNNING";
-}
-
-/** As many ways as are still worth walking side by side. */
-const PRIORITIES_MAX = 16;
-
-/** The priorities that jobs of a status have: the index by status is sorted by them first. Null: too many. */
-async function prioritiesOf(sql: Sql, status: JobRunStatus): Promise<number[] | null> {
-  const found: number[] = [];
-  for (let below = Number.MAX_SAFE_INTEGER; found.length <= PRIORITIES_MAX; ) {
-    const text = `SELECT max("priority") AS "next" FROM "JobRun" WHERE "status" = ? AND "priority" < ?`;
-    const next = (await sql.get<{ next: number | null }>(text, status, below))?.next ?? null;
-    if (next === null) return found;
-    found.push(next);
-    below = next;
-  }
-  return null;
+  const { batchId, scheduleId, workflowId, status, label, q, made } = filter;
+  const walk = { table: "JobRun", made } as const;
+  const named = q === undefined ? null : await namedWorkflows(sql, projects, q);
+  const free = [...(label ? [hasLabel(label.name, label.value)] : []), ...(named ? [named.condition] : [])];
+  const where = [...free, ...inProjects(projects)];
+  const is = (column: string, value: string | undefined) =>
+    value === undefined ? [] : [{ text: `"${column}" = ?`, values: [value] }];
+  const others = [...where, ...is("workflowId", workflowId), ...is("status", status)];
+  if (batchId !== undefined)
+    return { ...walk, along: [{ batchId }], where: [...others, ...is("scheduleId", scheduleId)] };
+  if (scheduleId !== undefined) return { ...walk, along: [{ scheduleId }], where: others };
+  const workflows = workflowId === undefined ? named?.ids : [workflowId];
+  if (workflows)
+    return { ...walk, along: alongWorkflows(workflows, status === undefined ? jobStatuses : [status]), where };
+  if (status !== undefined) return { ...walk, along: [{ status }], where };
+  return { ...walk, along: alongProjects(projects), where: free };
 }
 
 /** Labels are kept as JSON without white space, so that a label is a piece of their text. */

@@ -8,7 +8,11 @@ export interface PageRequest {
   readonly limit: number;
   /** Where the page before ended; null is the beginning. */
   readonly cursor: string | null;
+  /** Descending, the newest first, unless given; in lists that can be had the other way around. */
+  readonly order?: PageOrder | undefined;
 }
+
+export type PageOrder = "asc" | "desc";
 
 /** A part of a list. A cursor is null when nothing remains. */
 export interface Page<T> {

@@ -36,20 +36,37 @@ export async function endedJobs({ sql }: Pick<Db, "sql">, before: Date, limit: n
   );
 }
 
-/** Deletes a job with all that is told of it; its log goes first, a part at a time. Content goes when nobody refers to it. */
-export async function deleteJob(db: Db, job: EndedJob): Promise<void> {
+/** Why a job cannot be deleted: it goes on, its batch goes on, or a re-run has or awaits results of it. Null: it can. */
+export async function whyJobStays(sql: Sql, jobId: string): Promise<"running" | "batch" | "reused" | null> {
+  const job = await sql.get<{ hasEnded: number; inBatch: number; isReused: number }>(
+    `SELECT j."finishedAt" IS NOT NULL AS "hasEnded",
+       EXISTS (SELECT 1 FROM "Batch" b WHERE b."id" = j."batchId" AND b."finishedAt" IS NULL) AS "inBatch",
+       EXISTS (${REUSED}) AS "isReused"
+     FROM "JobRun" j LEFT JOIN "Run" r ON r."jobRunId" = j."id" WHERE j."id" = ?`,
+    jobId,
+  );
+  if (!job) return null;
+  if (!job.hasEnded) return "running";
+  return job.inBatch ? "batch" : job.isReused ? "reused" : null;
+}
+
+/**
+ * Deletes a job with all that is told of it; its log goes first, a part at a time. Content goes when nobody refers to it.
+ * False: its results are wanted after all.
+ */
+export async function deleteJob(db: Db, job: EndedJob): Promise<boolean> {
   const { runId } = job;
   if (runId !== null) while ((await db.write((tx) => deleteEvents(tx, runId))) === EVENTS_AT_ONCE) {}
-  await db.write(async ({ sql }) => {
+  return db.write(async ({ sql }) => {
     if (runId !== null) {
       const reused = await sql.get(`SELECT 1 AS "one" FROM "Run" r WHERE r."id" = ? AND EXISTS (${REUSED})`, runId);
-      if (reused) return; // somebody asked for it at this very moment
+      if (reused) return false; // somebody asked for it at this very moment
       for (const table of ["Artifact", "Attempt", "RunStep"])
         await sql.run(`DELETE FROM "${table}" WHERE "runId" = ?`, runId);
       await sql.run(`DELETE FROM "Run" WHERE "id" = ?`, runId);
     }
     await sql.run(`DELETE FROM "InputFile" WHERE "jobRunId" = ?`, job.id);
-    await sql.run(`DELETE FROM "JobRun" WHERE "id" = ?`, job.id);
+    return (await sql.run(`DELETE FROM "JobRun" WHERE "id" = ?`, job.id)) === 1;
   });
 }
 
@@ -64,9 +81,17 @@ export function deleteEmptyBatches({ sql }: Tx, before: Date): Promise<number> {
   );
 }
 
-function deleteEvents({ sql }: Tx, runId: string): Promise<number> {
-  const text = `DELETE FROM "LogEvent" WHERE "id" IN (SELECT "id" FROM "LogEvent" WHERE "runId" = ? LIMIT ?)`;
-  return sql.run(text, runId, EVENTS_AT_ONCE);
+/** Whoever has not seen them yet learns by the project's floor that he never will. */
+async function deleteEvents({ sql }: Tx, runId: string): Promise<number> {
+  const text = `SELECT "id" FROM "LogEvent" WHERE "runId" = ? ORDER BY "id" LIMIT ?`;
+  const last = (await sql.all<{ id: number }>(text, runId, EVENTS_AT_ONCE)).at(-1);
+  if (!last) return 0;
+  await sql.run(
+    `UPDATE "Project" SET "eventFloor" = max("eventFloor", ?) WHERE "id" = (SELECT "projectId" FROM "Run" WHERE "id" = ?)`,
+    last.id,
+    runId,
+  );
+  return sql.run(`DELETE FROM "LogEvent" WHERE "runId" = ? AND "id" <= ?`, runId, last.id);
 }
 
 /** Deletes events of no run that are older than every event that is kept of one. @returns how many, at most a part. */

@@ -34,8 +34,8 @@ export async function readRunFacts(
   snapshot: WorkflowSnapshot,
   timedOut: boolean,
 ): Promise<RunFacts | null> {
-  const row = await tx.sql.get<{ status: RunStatus; cancelRequestedAt: string | null }>(
-    `SELECT "status", "cancelRequestedAt" FROM "Run" WHERE "id" = ? AND "ownerEpoch" = ?`,
+  const row = await tx.sql.get<{ status: RunStatus; cancelRequestedAt: string | null; cancelReason: string | null }>(
+    `SELECT "status", "cancelRequestedAt", "cancelReason" FROM "Run" WHERE "id" = ? AND "ownerEpoch" = ?`,
     run.id,
     run.epoch,
   );
@@ -50,7 +50,9 @@ export async function readRunFacts(
     id: run.id,
     status: row.status,
     cancelRequested: row.cancelRequestedAt !== null,
+    cancelReason: row.cancelReason,
     timedOut,
+    concurrency: snapshot.concurrency ?? null,
     inputs,
     steps: steps.map((step, position) => {
       const definition = snapshot.steps[position]!;

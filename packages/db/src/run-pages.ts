@@ -2,7 +2,16 @@ import type { RunStatus } from "@maia/domain";
 import { type Page, type PageRequest, type Scope, toPage } from "./pages.js";
 import { fromDbTime } from "./time.js";
 import type { Db, Models, Sql } from "./types.js";
-import { alongProjects, inProjects, type Walk, walkIds } from "./walk.js";
+import {
+  alongProjects,
+  alongWorkflows,
+  inProjects,
+  type MadeBetween,
+  runStatuses,
+  type Walk,
+  walkIds,
+} from "./walk.js";
+import { namedWorkflows } from "./workflow-names.js";
 
 /** A run in a list. JSON stays text. */
 export interface RunView {
@@ -18,6 +27,7 @@ export interface RunView {
   readonly failure: string | null;
   readonly engineId: string;
   readonly cancelRequestedAt: Date | null;
+  readonly cancelReason: string | null;
   readonly createdAt: Date;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
@@ -31,34 +41,46 @@ export interface RunFilter {
   readonly projectId?: string | undefined;
   readonly status?: RunStatus | undefined;
   readonly workflowId?: string | undefined;
+  /** A part of the workflow's name. */
+  readonly q?: string | undefined;
+  readonly made?: MadeBetween | undefined;
 }
 
-/** Runs, newest first. */
+/** Runs, newest first unless the page is asked for the other way around. */
 export async function listRuns(
   { sql }: Db,
   scope: Scope,
   filter: RunFilter,
   page: PageRequest,
 ): Promise<Page<RunView>> {
-  const { projectId, status, workflowId } = filter;
-  const projects = projectId === undefined ? scope : [projectId];
-  const ofStatus = status === undefined ? [] : [{ text: `"status" = ?`, values: [status] }];
-  const walk: Walk =
-    workflowId === undefined
-      ? { table: "Run", along: alongProjects(projects), where: ofStatus }
-      : { table: "Run", along: [{ workflowId }], where: [...ofStatus, ...inProjects(projects)] };
-  const ids = await walkIds(sql, walk, page);
+  const ids = await walkIds(sql, await walkOf(sql, scope, filter), page);
   if (ids.length === 0) return { items: [], nextCursor: null };
   const rows = await sql.all<RunRow>(
     `SELECT r."id", r."jobRunId" AS "jobId", r."projectId", p."name" AS "project", w."slug" AS "workflow", r."workflowId",
-       v."version", v."snapHash", r."status", r."failure", r."ownerId" AS "engineId", r."cancelRequestedAt", r."createdAt",
+       v."version", v."snapHash", r."status", r."failure", r."ownerId" AS "engineId", r."cancelRequestedAt", r."cancelReason", r."createdAt",
        r."startedAt", r."finishedAt"
      FROM "Run" r JOIN "Project" p ON p."id" = r."projectId" JOIN "Workflow" w ON w."id" = r."workflowId"
      JOIN "WorkflowVersion" v ON v."id" = r."workflowVersionId"
-     WHERE r."id" IN (${ids.map(() => "?").join(", ")}) ORDER BY r."id" DESC`,
+     WHERE r."id" IN (${ids.map(() => "?").join(", ")}) ORDER BY r."id" ${page.order ?? "desc"}`,
     ...ids,
   );
   return toPage(rows, page, (row) => row.id, toView);
+}
+
+/** Along the narrowest thing that is asked for and has an index. */
+async function walkOf(sql: Sql, scope: Scope, filter: RunFilter): Promise<Walk> {
+  const { projectId, status, workflowId, q, made } = filter;
+  const projects = projectId === undefined ? scope : [projectId];
+  const walk = { table: "Run", made } as const;
+  const named = q === undefined ? null : await namedWorkflows(sql, projects, q);
+  const workflows = workflowId === undefined ? named?.ids : [workflowId];
+  const isNamed = named === null ? [] : [named.condition];
+  if (workflows) {
+    const along = alongWorkflows(workflows, status === undefined ? runStatuses : [status]);
+    return { ...walk, along, where: [...inProjects(projects), ...(workflowId === undefined ? [] : isNamed)] };
+  }
+  if (status !== undefined) return { ...walk, along: [{ status }], where: [...inProjects(projects), ...isNamed] };
+  return { ...walk, along: alongProjects(projects), where: isNamed };
 }
 
 function toView(row: RunRow): RunView {

@@ -1,4 +1,5 @@
 import { fromCursor, isIdOf, type Page, type PageRequest, type Scope, toPage } from "./pages.js";
+import { containing } from "./text-match.js";
 import type { Db, Tx } from "./types.js";
 
 /** A workflow as readers see it. JSON stays text. */
@@ -27,27 +28,12 @@ export interface VersionView {
   readonly createdBy: string | null;
 }
 
-/** Workflows that are not deleted, newest first. */
-export async function listWorkflows(
-  db: Db,
-  scope: Scope,
-  projectId: string | undefined,
-  page: PageRequest,
-): Promise<Page<WorkflowView>> {
-  const before = page.cursor === null ? {} : { id: { lt: fromCursor(page.cursor, isIdOf("wf")) } };
-  const rows = await db.models.workflow.findMany({
-    where: { ...inProjects(projectId === undefined ? scope : [projectId]), ...before, deletedAt: null },
-    orderBy: { id: "desc" },
-    take: page.limit + 1,
-    include: related,
-  });
+/** The workflows with these ids, in that order. */
+export async function viewsOf(db: Db, ids: readonly string[]): Promise<WorkflowView[]> {
+  const rows = await db.models.workflow.findMany({ where: { id: { in: [...ids] } }, include: related });
   const hashes = await latestHashes(db, rows);
-  return toPage(
-    rows,
-    page,
-    (row) => row.id,
-    (row) => toView(row, hashes),
-  );
+  const views = new Map(rows.map((row) => [row.id, toView(row, hashes)]));
+  return ids.flatMap((id) => views.get(id) ?? []);
 }
 
 /**
@@ -64,17 +50,25 @@ export async function findWorkflow(
   return row && toView(row, await latestHashes(db, [row]));
 }
 
-/** Versions of a workflow, newest first, without their snapshots. */
+/** Versions of a workflow, newest first, without their snapshots; with `q` those whose message holds it, in any case. */
 export async function listVersions(
   db: Db,
   workflowId: string,
   page: PageRequest,
+  q?: string,
 ): Promise<Page<Omit<VersionView, "workflowSnap">>> {
-  const before = page.cursor === null ? {} : { version: { lt: Number(fromCursor(page.cursor, /^\d{1,9}$/)) } };
+  const before = page.cursor === null ? MOST : Number(fromCursor(page.cursor, /^\d{1,9}$/));
+  const found = await db.sql.all<{ version: number }>(
+    `SELECT "version" FROM "WorkflowVersion" WHERE "workflowId" = ? AND "version" < ? AND lower("message") LIKE ? ESCAPE '\\'
+     ORDER BY "version" DESC LIMIT ?`,
+    workflowId,
+    before,
+    containing(q ?? ""),
+    page.limit + 1,
+  );
   const rows = await db.models.workflowVersion.findMany({
-    where: { workflowId, ...before },
+    where: { workflowId, version: { in: found.map(({ version }) => version) } },
     orderBy: { version: "desc" },
-    take: page.limit + 1,
     omit: { workflowSnap: true, depsLock: true },
   });
   return toPage(
@@ -105,6 +99,9 @@ export async function deleteWorkflow(
   });
   return count === 1;
 }
+
+/** Above every version. */
+const MOST = 1_000_000_001;
 
 const related = { project: { select: { name: true } } } as const;
 

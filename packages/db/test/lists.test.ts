@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import type { JobRunStatus } from "@maia/domain";
+import { firstIdAt, type JobRunStatus } from "@maia/domain";
 import fc from "fast-check";
-import { type Db, type JobFilter, listJobs, type Scope, toDbTime } from "../src/index.js";
+import { type Db, type JobFilter, listJobs, type PageOrder, type Scope, toDbTime } from "../src/index.js";
 import { NOW, openTestDb } from "./support/place.js";
 
 interface Job {
@@ -14,6 +14,12 @@ interface Job {
   readonly batchId: string | null;
 }
 
+/** The moment that the oldest of the jobs was made at; each next one is a minute younger. */
+const FIRST = Date.parse("2026-01-01T00:00:00.000Z");
+const madeAt = (i: number) => new Date(FIRST + i * 60_000);
+/** Jobs of a time are found by their ids, as those are made. */
+const idAt = (i: number) => `${firstIdAt("job", madeAt(i))}0000000000000000`;
+
 const projects = ["prj_a", "prj_b", "prj_c"] as const;
 /** More than one look, so that a walk goes on after it. */
 const COUNT = 7_000;
@@ -22,7 +28,7 @@ const COUNT = 7_000;
 function jobOf(i: number): Job {
   const projectId = i % 997 === 0 ? "prj_c" : i % 5 === 0 ? "prj_b" : "prj_a";
   return {
-    id: `job_${String(i).padStart(8, "0")}`,
+    id: idAt(i),
     projectId,
     workflowId: `wf_${projectId.at(-1)}${i % 3}`,
     status: i > COUNT - 20 ? "QUEUED" : i % 2_500 === 7 ? "FAILED" : "SUCCEEDED",
@@ -96,27 +102,31 @@ async function insertJob(sql: Db["sql"], job: Job): Promise<void> {
     job.priority,
     JSON.stringify(job.labels),
     job.batchId,
-    job.batchId && Number(job.id.slice(4)),
+    job.batchId && jobs.indexOf(job),
     toDbTime(NOW),
   );
 }
 
 /** What a list should hold, by looking at every job. */
-function expected(scope: Scope, { projectId, status, workflowId, batchId, label }: JobFilter): string[] {
+function expected(scope: Scope, filter: JobFilter): string[] {
+  const { projectId, status, workflowId, batchId, label, q, made } = filter;
   const isWanted = (job: Job) =>
     (scope === null || scope.includes(job.projectId)) &&
     (projectId === undefined || job.projectId === projectId) &&
     (status === undefined || job.status === status) &&
     (workflowId === undefined || job.workflowId === workflowId) &&
     (batchId === undefined || job.batchId === batchId) &&
+    (q === undefined || `w${job.workflowId.at(-1)}`.includes(q)) &&
+    (!made?.from || job.id >= firstIdAt("job", made.from)) &&
+    (!made?.before || job.id < firstIdAt("job", made.before)) &&
     (!label || (label.name in job.labels && (label.value === null || job.labels[label.name] === label.value)));
   return jobs.filter(isWanted).map(({ id }) => id);
 }
 
-async function allPages(scope: Scope, filter: JobFilter, limit: number): Promise<string[]> {
+async function allPages(scope: Scope, filter: JobFilter, limit: number, order?: PageOrder): Promise<string[]> {
   const found: string[] = [];
   for (let cursor: string | null = null; ; ) {
-    const page = await listJobs(db, scope, filter, { limit, cursor });
+    const page = await listJobs(db, scope, filter, { limit, cursor, order });
     expect(page.items.length).toBeLessThanOrEqual(limit);
     found.push(...page.items.map(({ id }) => id));
     if (page.nextCursor === null) return found;
@@ -128,21 +138,25 @@ async function allPages(scope: Scope, filter: JobFilter, limit: number): Promise
 const maybe = <T>(...values: T[]) => fc.option(fc.constantFrom(...values), { nil: undefined });
 
 describe("the list of jobs", () => {
-  it("holds exactly what it is narrowed to, newest first, whole page by whole page", async () => {
+  it("holds exactly what it is narrowed to, in the order that is asked for, whole page by whole page", async () => {
     const scopes = fc.constantFrom<Scope>(null, projects, ["prj_b"], ["prj_c", "prj_b"], []);
     const filters = fc.record({
       projectId: maybe("prj_b", "prj_c"),
       status: maybe<JobRunStatus>("SUCCEEDED", "FAILED", "QUEUED", "CANCELED"),
       workflowId: maybe("wf_a1", "wf_c0", "wf_none"),
       batchId: maybe("bat_1"),
+      q: maybe("w", "1", "nothing", "_", "%"),
+      made: maybe({ from: madeAt(100) }, { before: madeAt(5_000) }, { from: madeAt(6_000), before: madeAt(6_010) }),
       label: maybe({ name: "team", value: "etl" }, { name: "a b", value: 'quote "x"' }, { name: "team", value: null }),
     });
-    const check = async (scope: Scope, filter: JobFilter) => {
+    const orders = fc.constantFrom<PageOrder | undefined>("asc", "desc", undefined);
+    const check = async (scope: Scope, filter: JobFilter, order: PageOrder | undefined) => {
       const inScope = filter.projectId === undefined || scope === null || scope.includes(filter.projectId);
       if (!inScope) return; // who may not see a project does not get to name it
-      expect(await allPages(scope, filter, 100)).toEqual(expected(scope, filter));
+      const all = expected(scope, filter);
+      expect(await allPages(scope, filter, 100, order)).toEqual(order === "asc" ? all.reverse() : all);
     };
-    await fc.assert(fc.asyncProperty(scopes, filters, check), { numRuns: 60 });
+    await fc.assert(fc.asyncProperty(scopes, filters, orders, check), { numRuns: 100 });
   });
 
   it("has no cursor after a last page that is just full", async () => {

@@ -66,10 +66,8 @@ export function judgeExit(exit: ExitFacts, hasOutput: boolean): AttemptEnd {
       break;
   }
   if (exit.signal !== null) {
-    return {
-      move: "fail",
-      failure: failed("STEP_SIGNAL", exit.error?.message ?? `The step was ended by ${exit.signal}`),
-    };
+    const what = exit.signal === "SIGXCPU" ? "used more CPU time than its limits.cpuMs" : `was ended by ${exit.signal}`;
+    return { move: "fail", failure: failed("STEP_SIGNAL", exit.error?.message ?? `The step ${what}`) };
   }
   if (exit.error?.code === "OUTPUT_INVALID") {
     return { move: "fail", failure: failed("OUTPUT_INVALID", exit.error.message) };

@@ -17,6 +17,7 @@ describe("a definition", () => {
       reuse: false,
       timeoutMs: null,
       queueTimeoutMs: null,
+      concurrency: null,
       steps: [
         {
           key: "say",
@@ -30,9 +31,23 @@ describe("a definition", () => {
           retry: { maxAttempts: 1, backoffMs: 1_000, multiplier: 2, maxBackoffMs: 30_000, jitter: 0.2 },
           transaction: null,
           rollback: false,
+          limits: null,
         },
       ],
     });
+  });
+
+  it("may limit how many steps of a run go on at once, and what each step uses", () => {
+    const limits = { memoryBytes: 256 * 1024 * 1024, cpuMs: 5_000 };
+    const snapshot = parseDefinition({ ...withStep({ limits }), concurrency: 2 });
+    expect(snapshot.concurrency).toBe(2);
+    expect(snapshot.steps[0]!.limits).toEqual({ ...limits, processes: null });
+    for (const wrong of [0, 1.5, "2", 10_001])
+      expect(Object.keys(refusal({ ...minimal, concurrency: wrong }).issues)).toEqual(["/concurrency"]);
+    const tooSmall = { memoryBytes: 1_000, processes: 1, cpuMs: 10, disk: 1 };
+    expect(Object.keys(refusal(withStep({ limits: tooSmall })).issues).sort()).toEqual(
+      ["cpuMs", "disk", "memoryBytes", "processes"].map((name) => `/steps/0/limits/${name}`),
+    );
   });
 
   it.each(["timeoutMs", "queueTimeoutMs"])("may limit its time by %s, in whole milliseconds", (name) => {

@@ -21,6 +21,7 @@ const FIELDS = [
   "reuse",
   "timeoutMs",
   "queueTimeoutMs",
+  "concurrency",
   "steps",
 ] as const;
 
@@ -45,6 +46,7 @@ export function parseDefinition(value: unknown): WorkflowSnapshot {
       reuse: field("reuse").boolean(false),
       timeoutMs: readLimit(field("timeoutMs")),
       queueTimeoutMs: readLimit(field("queueTimeoutMs")),
+      concurrency: field("concurrency").optionalInteger(1, 10_000),
       steps,
     };
   });

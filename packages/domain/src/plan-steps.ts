@@ -2,7 +2,7 @@ import type { FailureFacts } from "./events.js";
 import {
   type Action,
   type AttemptFacts,
-  canceled,
+  cancelRun,
   type PlanLimits,
   type RunFacts,
   type StepFacts,
@@ -116,10 +116,11 @@ function planProgress(board: Board, now: Date): void {
     board.actions.push({ do: "moveRun", move: "stepsSucceeded", failure: null });
     return;
   }
+  let room = (board.run.concurrency ?? steps.length) - steps.filter((step) => board.is(step, "RUNNING")).length;
   for (const step of steps) {
     const isReady = step.status === "PENDING" && !step.rollback;
-    if (isReady && step.deps.every((dep) => board.after.get(dep) === "SUCCEEDED")) board.start(step);
-    else goOn(step, board, now);
+    if (!isReady || !step.deps.every((dep) => board.after.get(dep) === "SUCCEEDED")) goOn(step, board, now);
+    else if (room-- > 0) board.start(step);
   }
 }
 
@@ -134,9 +135,7 @@ function planEnding(board: Board, now: Date): void {
   for (const step of run.steps) if (step.rollback) planRollback(step, board, now);
   if (run.steps.some((step) => board.is(step, "RUNNING") || board.is(step, "PENDING"))) return;
   board.actions.push(
-    run.cancelRequested
-      ? { do: "moveRun", move: "cancel", failure: canceled() }
-      : { do: "moveRun", move: "stepFailed", failure: board.failure },
+    run.cancelRequested ? cancelRun(run) : { do: "moveRun", move: "stepFailed", failure: board.failure },
   );
 }
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import { World } from "../test/world.js";
-import type { Action } from "./plan.js";
+import { type Action, type AttemptFacts, planRun, type StepFacts } from "./plan.js";
+import { DEFAULT_RETRY } from "./retry.js";
+import type { RunStepStatus } from "./run-step.js";
 
 /** A world whose inputs are there and whose first steps have started. */
 function begun(...steps: ConstructorParameters<typeof World>[0]): World {
@@ -90,6 +92,28 @@ describe("a step", () => {
     world.settle();
     expect(world.statuses()).toEqual({ a: "FAILED", b: "SKIPPED" });
     expect(world.facts.status).toBe("FAILED");
+  });
+});
+
+describe("a run with a limit of its own", () => {
+  it("starts no more steps at once, also while one waits for its next attempt, and goes on as they end", () => {
+    const now = new Date("2026-11-20T12:00:00.000Z");
+    const later = new Date(now.getTime() + 1_000);
+    const attempt = { id: "att_1", no: 1, status: "RUNNING", stopping: false, failure: null } as const;
+    const step = (key: string, status: RunStepStatus, waits = false) => ({
+      ...{ key, status, deps: [], retry: DEFAULT_RETRY, nextAttemptAt: waits ? later : null },
+      attempts: status === "PENDING" ? [] : [{ ...attempt, status: waits ? "FAILED" : status } as AttemptFacts],
+    });
+    const started = (...steps: StepFacts[]) => {
+      const run = { id: "run_1", status: "RUNNING", cancelRequested: false, timedOut: false, inputs: [] } as const;
+      const actions = planRun({ ...run, concurrency: 2, steps }, now);
+      return actions.flatMap((action) => (action.do === "startAttempt" ? [action.stepKey] : []));
+    };
+    const [c, d] = [step("c", "PENDING"), step("d", "PENDING")];
+    expect(started(step("a", "PENDING"), step("b", "PENDING"), c)).toEqual(["a", "b"]);
+    expect(started(step("a", "RUNNING"), step("b", "RUNNING", true), c)).toEqual([]);
+    expect(started(step("a", "SUCCEEDED"), step("b", "RUNNING"), c, d)).toEqual(["c"]);
+    expect(started(step("a", "SUCCEEDED"), step("b", "SUCCEEDED"), c, d)).toEqual(["c", "d"]);
   });
 });
 

@@ -40,8 +40,12 @@ export interface RunFacts {
   readonly id: string;
   readonly status: RunStatus;
   readonly cancelRequested: boolean;
+  /** What whoever canceled it said. */
+  readonly cancelReason?: string | null;
   /** True once the run has taken longer than it may. */
   readonly timedOut: boolean;
+  /** How many steps may go on at once; null: as many as are ready. One that waits for its next attempt goes on. */
+  readonly concurrency?: number | null;
   readonly inputs: readonly {
     readonly id: string;
     readonly name: string;
@@ -88,7 +92,7 @@ export function planRun(
 }
 
 function planInputs(run: RunFacts): Action[] {
-  if (run.cancelRequested) return [...skipPending(run.steps), { do: "moveRun", move: "cancel", failure: canceled() }];
+  if (run.cancelRequested) return [...skipPending(run.steps), cancelRun(run)];
   if (run.timedOut) return [...skipPending(run.steps), { do: "moveRun", move: "inputFailed", failure: timedOut() }];
   const failed = run.inputs.find((input) => input.status === "FAILED");
   if (failed) {
@@ -115,7 +119,12 @@ export function timedOut(): FailureFacts {
   return { code: "STEP_TIMEOUT", message: "The run took longer than the workflow's timeoutMs", stepKey: null };
 }
 
-/** Why a run that somebody canceled has ended. */
-export function canceled(): FailureFacts {
-  return { code: "CANCELED", message: "The run was canceled", stepKey: null };
+/** Ends a run that somebody canceled. */
+export function cancelRun({ cancelReason = null }: RunFacts): Action {
+  return { do: "moveRun", move: "cancel", failure: canceled("The run was canceled", cancelReason) };
+}
+
+/** Why something that somebody canceled has ended, in his own words where he said any. */
+export function canceled(what: string, reason: string | null): FailureFacts {
+  return { code: "CANCELED", message: reason === null ? what : `${what}: ${reason}`, stepKey: null };
 }

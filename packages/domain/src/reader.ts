@@ -123,6 +123,11 @@ export class Reader {
     return this.isAbsent || this.isNull ? null : this.string(rule);
   }
 
+  /** An integer that may be left out or null. */
+  optionalInteger(min: number, max: number): number | null {
+    return this.isAbsent || this.isNull ? null : this.integer(min, max);
+  }
+
   boolean(fallback: boolean): boolean {
     if (this.isAbsent) return fallback;
     if (typeof this.value === "boolean") return this.value;

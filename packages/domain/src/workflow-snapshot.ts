@@ -19,6 +19,18 @@ export interface StepSnapshot {
   readonly retry: RetryPolicy;
   readonly transaction: string | null;
   readonly rollback: boolean;
+  /** Null: none of its own. Snapshots from before there were any have no field. */
+  readonly limits?: StepLimits | null;
+}
+
+/** What a step may use, each at least as much as one process needs to begin; null: as much as Maia allows. */
+export interface StepLimits {
+  /** Memory of each of its processes. */
+  readonly memoryBytes: number | null;
+  /** How many processes it may have at once. */
+  readonly processes: number | null;
+  /** CPU time of each of its processes. */
+  readonly cpuMs: number | null;
 }
 
 /** A workflow as it was published, frozen, with every default filled in. Its hash is `snapHash`. */
@@ -35,6 +47,8 @@ export interface WorkflowSnapshot {
   readonly timeoutMs: number | null;
   /** How long a job may wait for an engine, in milliseconds; null: for ever. */
   readonly queueTimeoutMs: number | null;
+  /** How many steps of a run may go on at once; null: as many as are ready. Absent in older snapshots. */
+  readonly concurrency?: number | null;
   readonly steps: readonly StepSnapshot[];
 }
 

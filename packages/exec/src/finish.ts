@@ -57,9 +57,17 @@ function toldOf(told: StepError | null): ExitFrame["error"] {
 /** What a process that ended by itself gives back and tells; nothing when it was ended. */
 export function readResult(task: Task, slot: Slot, end: EndMessage): { output: Output | null; told: StepError | null } {
   if (end.reason !== "exited") return { output: null, told: null };
-  if (end.exitCode === 0) return { output: readOutput(slot.host, task.limits.outputMax), told: null };
+  if (end.exitCode === 0) return { output: outputOf(task, slot), told: null };
   return { output: null, told: readStepError(slot.host) };
 }
+
+/** A script may leave no output. A function has always left one by the time that its process ends in peace. */
+function outputOf({ runtime, limits }: Task, slot: Slot): Output {
+  const output = readOutput(slot.host, limits.outputMax);
+  return output ?? (runtime === "shell" ? { data: {} } : { invalid: ENDED_EARLY });
+}
+
+const ENDED_EARLY = "the step ended its process with exit code 0 before its function returned; return from it instead";
 
 /** The end of an attempt of which nothing more is known. */
 export function endUnknown(stream: AttemptStream, reason: ExitFrame["reason"], message: string): void {

@@ -1,5 +1,6 @@
 import type { CancelMode, Task } from "@maia/runner-protocol";
 import type { AttemptStream } from "./attempt-stream.js";
+import { withOwnExitCode } from "./collect/exit-code.js";
 import type { SetInUse } from "./deps/store.js";
 import { stepEnvironment, withPrograms } from "./environment.js";
 import { type Found, fillFiles, fillScript, inputForStep, readText, writeNow } from "./fill.js";
@@ -8,6 +9,7 @@ import { handover } from "./handover.js";
 import type { EndMessage, GoMessage } from "./messages.js";
 import type { KeepBytes } from "./options.js";
 import { linkPackages } from "./packages.js";
+import { isUnlimited } from "./pool.js";
 import type { Session, SlotMessage, SlotUser } from "./session.js";
 import type { Slot } from "./slot-folders.js";
 
@@ -37,8 +39,7 @@ export class FreshRun implements SlotUser {
     private readonly keep: KeepBytes,
   ) {
     const { runtime, limits } = work.task;
-    const isPlain = limits.memoryBytes === null && limits.processes === null;
-    this.slot = isPlain ? session.pool.take(runtime) : session.pool.startOwn(runtime, limits);
+    this.slot = isUnlimited(limits) ? session.pool.take(runtime) : session.pool.startOwn(runtime, limits);
     session.use(this.slot, this);
     this.fill();
   }
@@ -131,14 +132,15 @@ export class FreshRun implements SlotUser {
     endUnknown(this.work.stream, "spawn_failed", message);
   }
 
-  private async finish(end: EndMessage): Promise<void> {
+  private async finish(told: EndMessage): Promise<void> {
+    const end = withOwnExitCode(told, this.slot.host);
     try {
-      const { output, told } = readResult(this.work.task, this.slot, end);
+      const result = readResult(this.work.task, this.slot, end);
       const mayHaveLeft = end.reason !== "spawn_failed" && end.reason !== "lost";
       // What a canceled step has left while it was ending is kept; a cancel that comes now ends the keeping.
       const { signal } = end.reason === "exited" ? this.collecting : new AbortController();
       if (mayHaveLeft) await keepArtifacts(this.work.task, this.slot, this.work.stream, this.keep, signal);
-      endAttempt(this.work.stream, end, output, told);
+      endAttempt(this.work.stream, end, result.output, result.told);
     } catch (error) {
       if (this.collecting.signal.aborted)
         return endUnknown(this.work.stream, "canceled", "canceled while its files were kept");

@@ -27,6 +27,8 @@ export interface SpawnMessage {
   /** Memory limit of each process of the slot, in bytes. */
   readonly memoryBytes: number | null;
   readonly processes: number | null;
+  /** CPU time of each process, in milliseconds. */
+  readonly cpuMs?: number | null;
   /** Folders of the machine that the process may read besides those that every step may. */
   readonly alsoReads?: readonly string[];
 }

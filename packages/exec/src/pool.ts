@@ -1,4 +1,4 @@
-import type { Runtime, ToHelper } from "./messages.js";
+import type { Runtime, SpawnMessage, ToHelper } from "./messages.js";
 import type { Slot, SlotFolders } from "./slot-folders.js";
 
 const RUNTIMES: readonly Runtime[] = ["node", "python", "shell"];
@@ -17,6 +17,13 @@ interface Waiting {
 interface Shelf {
   waiting: Waiting[];
   usedAt: number | null;
+}
+
+type ProcessLimits = Pick<SpawnMessage, "memoryBytes" | "processes" | "cpuMs">;
+
+/** True when a process that was started ahead will do. */
+export function isUnlimited({ memoryBytes, processes, cpuMs = null }: ProcessLimits): boolean {
+  return memoryBytes === null && processes === null && cpuMs === null;
 }
 
 /** Processes that were started ahead, one attempt each. */
@@ -56,12 +63,12 @@ export class Pool {
   /** Starts a process that is not for the pool. */
   startOwn(
     runtime: Runtime,
-    limits: { memoryBytes: number | null; processes: number | null },
+    { memoryBytes, processes, cpuMs = null }: ProcessLimits,
     alsoReads: readonly string[] = [],
   ): Slot {
     const slot = this.folders.create();
     const more = alsoReads.length > 0 ? { alsoReads } : {};
-    this.send({ t: "spawn", slot: slot.id, runtime, ...limits, ...more });
+    this.send({ t: "spawn", slot: slot.id, runtime, memoryBytes, processes, cpuMs, ...more });
     return slot;
   }
 

@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { isMaiaError, parseJsonStrictly } from "@maia/domain";
 import { outputProblem, type Task } from "@maia/runner-protocol";
 import type { AttemptRun } from "./attempts.js";
+import { withOwnExitCode } from "./collect/exit-code.js";
 import { checkStepError, DEEPEST, type Output, type StepError } from "./collect/output.js";
 import { userEnvironment, withPrograms } from "./environment.js";
 import { type Found, fillFiles, fillScript, inputForStep, readText } from "./fill.js";
@@ -221,7 +222,8 @@ export class ReuseProcess implements SlotUser {
     if (isDirty || this.hasFiles) await this.clean();
   }
 
-  private async died({ task, stream }: ReuseAttempt, end: EndMessage): Promise<void> {
+  private async died({ task, stream }: ReuseAttempt, last: EndMessage): Promise<void> {
+    const end = withOwnExitCode(last, this.slot.host);
     const { output, told } = readResult(task, this.slot, end);
     if (end.reason === "spawn_failed" && this.served > 1) return endUnknown(stream, "lost", end.message ?? VANISHED);
     if (end.reason !== "spawn_failed" && end.reason !== "lost")

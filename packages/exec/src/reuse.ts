@@ -3,6 +3,7 @@ import type { Task } from "@maia/runner-protocol";
 import type { AttemptRun } from "./attempts.js";
 import { endUnknown } from "./finish.js";
 import type { LocalExecutorOptions } from "./options.js";
+import { isUnlimited } from "./pool.js";
 import { type ReuseAttempt, ReuseProcess } from "./reuse-process.js";
 import type { Session } from "./session.js";
 
@@ -108,7 +109,7 @@ export class Reuse {
 
   private slotFor({ runtime, limits }: Task): ReturnType<Session["pool"]["take"]> {
     const { pool } = this.session;
-    if (limits.memoryBytes === null && limits.processes === null) return pool.take(runtime);
+    if (isUnlimited(limits)) return pool.take(runtime);
     return pool.startOwn(runtime, limits);
   }
 }

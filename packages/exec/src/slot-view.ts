@@ -9,7 +9,12 @@ export interface SlotView {
   readonly artifacts: string;
   readonly registered: string;
   readonly error: string;
+  /** What the first process of a namespace knows of an end that looks like a signal's. */
+  readonly ended: string;
 }
+
+/** The same from the folder that the first process stands in. */
+export const ENDED_PATH = ".maia/ended";
 
 /** The layout of a slot: `run` is Maia's, `work` the step's; what the step tells Maia lies in `work/.maia`. */
 export function slotView(run: string, work: string): SlotView {
@@ -23,5 +28,6 @@ export function slotView(run: string, work: string): SlotView {
     artifacts: `${work}/artifacts`,
     registered: `${own}/registered`,
     error: `${own}/error.json`,
+    ended: `${work}/${ENDED_PATH}`,
   };
 }

@@ -24,6 +24,14 @@ describe.each(levels)("a step at the level %s", (level) => {
     },
   );
 
+  it.each([
+    ["node", "export default () => { for (;;); }"],
+    ["shell", "while :; do :; done"],
+  ] as const)("in %s that takes more CPU time than it may is ended by SIGXCPU", async (runtime, script) => {
+    const run = await workshop.run(workshop.task(runtime, script, { limits: { cpuMs: 1_000 } }));
+    expect(run.exit).toMatchObject({ reason: "exited", exitCode: null, signal: "SIGXCPU" });
+  });
+
   it("may run with a memory limit that it keeps", async () => {
     const limits = { memoryBytes: 300 * MiB };
     const node = await workshop.run(workshop.task("node", "export default () => ({ ok: 1 })", { limits }));

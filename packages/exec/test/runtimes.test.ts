@@ -138,12 +138,34 @@ describe.each(levels)("a step at the level %s", (level) => {
     ["python", "import sys\ndef main(ctx):\n  sys.exit(7)", { exitCode: 7, signal: null }],
     ["shell", "exit 7", { exitCode: 7, signal: null }],
     ["shell", "kill -SEGV $$", { exitCode: null, signal: "SIGSEGV" }],
+    ["shell", "kill -TERM $$", { exitCode: null, signal: "SIGTERM" }],
+    ["shell", "exit 143", { exitCode: 143, signal: null }],
+    ["shell", "sh -c 'kill -KILL $$'", { exitCode: 137, signal: null }],
+    ["node", "process.exit(139)", { exitCode: 139, signal: null }],
+    ["python", "import os\nos._exit(200)", { exitCode: 200, signal: null }],
     ["shell", "false; echo not reached", { exitCode: 1, signal: null }],
   ] as const)("ends in %s as its process does: %s", async (runtime, script, expected) => {
     const run = await workshop.run(workshop.task(runtime, script));
     expect(run.exit).toMatchObject({ ...expected, reason: "exited" });
     expect(run.output).toBeNull();
   });
+
+  it.each([
+    ["node", "process.exit(0)"],
+    ["node", "export default async () => { await null; process.exit(); }"],
+    ["python", "import sys\ndef main(ctx):\n  sys.exit(0)"],
+    ["python", "import os\ndef main(ctx):\n  os._exit(0)"],
+  ] as const)(
+    "that ends itself in %s before its function has returned gives no result, and fails: %s",
+    async (runtime, script) => {
+      for (const reuseKey of [null, `early-${runtime}-${script.length}`]) {
+        const { output, exit } = pick(await workshop.run(workshop.task(runtime, script, { reuseKey })));
+        expect(output).toBeNull();
+        expect(exit).toMatchObject({ exitCode: 0, reason: "exited", error: { code: "OUTPUT_INVALID" } });
+        expect(exit.error!.message).toContain("before its function returned");
+      }
+    },
+  );
 
   it("ends when its function returns, although something would keep the process (A20)", async () => {
     const node = "setInterval(() => {}, 1000); export default () => ({ ok: true })";

@@ -120,5 +120,6 @@ function parseLimits(limits: FieldReader): TaskLimits {
     artifactMax: limits.integer("artifactMax", 0),
     memoryBytes: optional("memoryBytes"),
     processes: optional("processes"),
+    ...(limits.isNull("cpuMs") ? {} : { cpuMs: limits.integer("cpuMs", 1) }),
   };
 }

@@ -16,6 +16,8 @@ export interface TaskLimits {
   readonly memoryBytes: number | null;
   /** Most processes of the step, or null for the executor's own default. */
   readonly processes: number | null;
+  /** CPU time of each process of the step, in milliseconds, counted in whole seconds; null or absent for none. */
+  readonly cpuMs?: number | null;
 }
 
 /** One attempt to carry out: the body of `POST /v1/exec/step` and `/v1/exec/deps`, and an item of a poll. */

@@ -1,5 +1,5 @@
 import { type AttemptRef, type Db, findStepArtifact, type InitialFile, type OwnedRun, readSecret } from "@maia/db";
-import { sha256Hex, type WorkflowSnapshot } from "@maia/domain";
+import { type StepLimits, sha256Hex, type WorkflowSnapshot } from "@maia/domain";
 import type { Content, FindContent, Task, TaskDeps, TaskFile, TaskLimits } from "@maia/runner-protocol";
 import { type SecretBox, SecretError } from "@maia/secrets";
 import type { Constants } from "@maia/service";
@@ -84,12 +84,12 @@ export async function buildTask(
     env: { ...env, ...environment.values },
     secrets: secrets.values,
     deps: attempt.deps,
-    reuseKey: reuse ? `${run.versionId}/${environment.id}${secrets.mark}` : null,
+    reuseKey: reuse ? reuseKeyOf(`${run.versionId}/${environment.id}${secrets.mark}`, step.limits ?? null) : null,
     transaction: step.transaction,
     timeoutMs: step.timeoutMs,
     graceMs: rules.graceMs,
     reconnectWindowMs: rules.reconnectWindowMs,
-    limits: rules.limits,
+    limits: limitsOf(rules.limits, step.limits ?? null),
     isolation: null,
   };
   return { task, find: content.find };
@@ -131,6 +131,24 @@ export async function taskContent(
     return known ? { bytes: known } : { path: blobs.path(sha256) };
   };
   return { step, script: script.sha256, input, files, find };
+}
+
+/** A process that has limits serves only steps with the same ones; CPU time is counted over its whole life. */
+function reuseKeyOf(shared: string, own: StepLimits | null): string | null {
+  if (own === null) return shared;
+  return own.cpuMs === null ? `${shared}/${own.memoryBytes}/${own.processes}` : null;
+}
+
+/** The step's own limits, where they are not above those of every step. */
+function limitsOf(all: TaskLimits, own: StepLimits | null): TaskLimits {
+  if (own === null) return all;
+  const lesser = (a: number | null, b: number | null) => (a === null ? b : b === null ? a : Math.min(a, b));
+  return {
+    ...all,
+    memoryBytes: lesser(all.memoryBytes, own.memoryBytes),
+    processes: lesser(all.processes, own.processes),
+    ...(own.cpuMs === null ? {} : { cpuMs: own.cpuMs }),
+  };
 }
 
 /** The run's input files, as `input.json` names them. */

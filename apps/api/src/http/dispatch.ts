@@ -53,10 +53,19 @@ function answerWith(context: ApiContext, methods: Methods): RequestHandler {
     const route = methods.get(req.method);
     if (!route) throw new HttpProblem("METHOD_NOT_ALLOWED", `${req.method} is not possible here`, { Allow: allow });
     res.locals.target = `${req.method} ${route.path}`;
+    const asked = performance.now();
     const call = await prepare(context, route, req, res);
+    const begun = performance.now();
     const reply = await route.handler(call);
-    if (reply) send(req, res, reply);
+    if (!reply) return;
+    const took = [`read;dur=${ms(begun - asked)}`, `work;dur=${ms(performance.now() - begun)}`];
+    res.setHeader("Server-Timing", took.join(", "));
+    send(req, res, reply);
   };
+}
+
+function ms(duration: number): string {
+  return duration.toFixed(1);
 }
 
 /** Who asks, whether they may, and what for; in this order, so that nobody learns anything before they have a name. */
@@ -72,7 +81,7 @@ async function prepare(
   res.locals.actor = caller.id;
   authorize(caller, route.permission);
   const query = readQuery(req.url, route.query ?? {});
-  const body = route.body ? readBody(route.body.shape, await readJson(req, context.config.body)) : undefined;
+  const body = route.body ? readBody(route.body.shape, await readRequest(req, context, route.body)) : undefined;
   if (!route.body && !route.streamed && hasBody(req)) await refuseContent(req, context);
   return {
     context,
@@ -88,6 +97,15 @@ async function prepare(
 }
 
 export type { Method, Reply };
+
+/** What a request says in JSON. */
+async function readRequest(
+  req: IncomingMessage,
+  { config }: ApiContext,
+  { isOptional }: NonNullable<Route["body"]>,
+): Promise<unknown> {
+  return isOptional && !hasBody(req) ? {} : readJson(req, config.body);
+}
 
 /** A command that takes nothing is not to be told something that it would pass over. */
 async function refuseContent(req: IncomingMessage, { config }: ApiContext): Promise<void> {

@@ -103,7 +103,8 @@ function headerParameters({ requestHeaders = {} }: Route): JsonSchema[] {
 function requestBody({ body, streamed }: Route): JsonSchema | null {
   if (streamed) return { required: true, content: streamed.content };
   if (!body) return null;
-  return { required: true, content: { "application/json": { schema: refer(body.shape), example: body.example } } };
+  const content = { "application/json": { schema: refer(body.shape), example: body.example } };
+  return { required: !body.isOptional, content };
 }
 
 function response({ description, shape, content = {}, headers = {}, example }: Answer): JsonSchema {

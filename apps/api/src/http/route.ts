@@ -59,7 +59,11 @@ interface Definition<P extends string, Q extends Fields, B> {
   /** Headers that matter, with what they do. */
   readonly requestHeaders?: { readonly [name: string]: string };
   /** A JSON body that is read and checked before the handler runs. */
-  readonly body?: { readonly shape: Shape<B>; readonly example: B };
+  readonly body?: {
+    readonly shape: Shape<B>;
+    readonly example: B /** Nothing sent is `{}`. */;
+    readonly isOptional?: true;
+  };
   /** A body that the handler reads itself. */
   readonly streamed?: StreamedBody;
   readonly answers: { readonly [status: number]: Answer };

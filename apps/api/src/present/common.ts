@@ -1,5 +1,16 @@
+import type { PageRequest } from "@maia/db";
 import { nameProblem } from "@maia/domain";
-import { integer, type JsonSchema, list, nullable, object, optional, type Shape, text } from "../http/shapes.js";
+import {
+  choice,
+  integer,
+  type JsonSchema,
+  list,
+  nullable,
+  object,
+  optional,
+  type Shape,
+  text,
+} from "../http/shapes.js";
 
 /** A moment: RFC 3339 in UTC with milliseconds. */
 export const moment = text({ format: "date-time" });
@@ -54,7 +65,37 @@ export const paging = {
 /** The project that names are looked up in, or that a list is narrowed to. */
 export const inProject = { project: optional(text({ description: "A project, by id or by name" })) } as const;
 
+/** A part of a text to look for. */
+export function partOf(what: string) {
+  return { q: optional(nameOf(200, { description: `A part of ${what}, in any case` })) } as const;
+}
+
+const askedMoment = text({ format: "date-time" }, (value) => (isMoment(value) ? null : "must be a moment in RFC 3339"));
+
+/** The order of a list of what happens, and a stretch of time that it is narrowed to. */
+export const inTime = {
+  order: optional(choice(["asc", "desc"], { description: "`desc`, the newest first, unless given" })),
+  createdAfter: optional(askedMoment),
+  createdBefore: optional(askedMoment),
+} as const;
+
+const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/i;
+
+function isMoment(value: string): boolean {
+  return RFC_3339.test(value) && !Number.isNaN(Date.parse(value));
+}
+
+/** The stretch of time that a query names: from one moment on, and before another. */
+export function madeBetween(query: { readonly createdAfter?: string; readonly createdBefore?: string }) {
+  const at = (value: string | undefined) => (value === undefined ? undefined : new Date(value));
+  return { from: at(query.createdAfter), before: at(query.createdBefore) };
+}
+
 /** The page that a query asks for. */
-export function pageRequest(query: { readonly limit?: number; readonly cursor?: string }) {
-  return { limit: query.limit ?? DEFAULT_LIMIT, cursor: query.cursor ?? null };
+export function pageRequest(query: {
+  readonly limit?: number;
+  readonly cursor?: string;
+  readonly order?: "asc" | "desc";
+}): PageRequest {
+  return { limit: query.limit ?? DEFAULT_LIMIT, cursor: query.cursor ?? null, order: query.order };
 }

@@ -1,5 +1,5 @@
 import type { RunDetail, RunView } from "@maia/db";
-import type { RunStatus, WorkflowSnapshot } from "@maia/domain";
+import type { FailureFacts, RunStatus, WorkflowSnapshot } from "@maia/domain";
 import {
   anyObject,
   choice,
@@ -31,6 +31,7 @@ const summaryFields = {
   failure,
   engineId: text(),
   cancelRequestedAt: nullable(moment),
+  cancelReason: nullable(text()),
   createdAt: moment,
   startedAt: nullable(moment),
   finishedAt: nullable(moment),
@@ -99,10 +100,52 @@ const inputFile = named(
   }),
 );
 
+const lastLine = object({ stream: choice(["stdout", "stderr", "system"]), line: text() });
+
+export const cause = named(
+  "FailureCause",
+  object(
+    {
+      kind: choice(["attempt", "file"], {
+        description: "An attempt of a step, or an input file that could not be had",
+      }),
+      stepKey: optional(text()),
+      attemptId: optional(id("att")),
+      attemptNo: optional(integer(1, 1_000_000)),
+      attempts: optional(integer(1, 1_000_000, { description: "How many the step has had" })),
+      exitCode: optional(nullable(integer(-2_147_483_648, 4_294_967_295))),
+      signal: optional(nullable(text())),
+      at: optional(nullable(moment)),
+      lines: optional(list(lastLine, 10, { description: "The last lines of its log" })),
+      fileId: optional(id("file")),
+      name: optional(text()),
+      url: optional(nullable(text())),
+      error: optional(nullable(text())),
+    },
+    { description: "What failed first" },
+  ),
+  {
+    kind: "attempt",
+    stepKey: "parse",
+    attemptId: "att_01kc1x8n9f2b4d6h8k0m2p4r6t",
+    attemptNo: 3,
+    attempts: 3,
+    exitCode: 1,
+    signal: null,
+    at: "2026-11-20T12:00:00.523Z",
+    lines: [{ stream: "stderr", line: "Error: row 7 has no amount" }],
+  },
+);
+
+const failureWithCause = nullable(
+  object({ code: text(), message: text(), stepKey: optional(nullable(text())), cause: optional(nullable(cause)) }),
+);
+
 export const run = named(
   "Run",
   object({
     ...summaryFields,
+    failure: failureWithCause,
     originRunId: optional(id("run")),
     environment: text(),
     environmentId: id("env"),
@@ -130,7 +173,7 @@ export function presentRunSummary(view: RunView): Of<typeof runSummary> {
 }
 
 /** A run as the API answers it. What a step is called and needs comes from the snapshot that the run executes. */
-export function presentRun(detail: RunDetail): Of<typeof run> {
+export function presentRun(detail: RunDetail, came: Of<typeof cause> | null): Of<typeof run> {
   const { job, version } = detail;
   const snapshot = JSON.parse(version.workflowSnap) as WorkflowSnapshot;
   const steps = new Map(snapshot.steps.map((item) => [item.key, item]));
@@ -150,7 +193,7 @@ export function presentRun(detail: RunDetail): Of<typeof run> {
     initialInput: JSON.parse(detail.initialInput),
     inputs: job.files.map(presentInputFile),
     outputs: parsed(detail.outputs),
-    failure: parsed(detail.failure),
+    failure: detail.failure === null ? null : { ...(JSON.parse(detail.failure) as FailureFacts), cause: came },
     engineId: detail.ownerId,
     steps: detail.steps.map((row) => {
       const { name = row.key, runtime = "node", deps = [] } = steps.get(row.key) ?? {};
@@ -168,6 +211,7 @@ export function presentRun(detail: RunDetail): Of<typeof run> {
       };
     }),
     cancelRequestedAt: iso(detail.cancelRequestedAt),
+    cancelReason: detail.cancelReason,
     createdAt: iso(detail.createdAt),
     startedAt: iso(detail.startedAt),
     finishedAt: iso(detail.finishedAt),

@@ -1,7 +1,8 @@
-import type { VersionView, WorkflowView } from "@maia/db";
+import { COUNTED_MAX, type VersionView, type WorkflowActivity, type WorkflowView } from "@maia/db";
 import { VERSION_MESSAGE_MAX, versionMessageProblem } from "@maia/domain";
 import {
   anyObject,
+  choice,
   flag,
   integer,
   type JsonSchema,
@@ -13,8 +14,37 @@ import {
   text,
 } from "../http/shapes.js";
 import { id, iso, moment, sha256 } from "./common.js";
+import { runStatuses } from "./run.js";
 
 const version = integer(1, 1_000_000_000);
+
+const lastRun = named(
+  "LastRun",
+  object({
+    id: id("run"),
+    jobId: id("job"),
+    status: choice(runStatuses),
+    createdAt: moment,
+    finishedAt: nullable(moment),
+  }),
+);
+
+const recent = named(
+  "RecentRuns",
+  object(
+    {
+      succeeded: integer(0, 100),
+      failed: integer(0, 100),
+      canceled: integer(0, 100),
+      successRate: nullable({
+        schema: { type: "number", minimum: 0, maximum: 1, description: "Of those that were not canceled" },
+        read: (at) => at.number(0, 1),
+      }),
+    },
+    { description: "How the runs ended that were begun last, at most 20" },
+  ),
+  { succeeded: 18, failed: 1, canceled: 1, successRate: 0.947 },
+);
 
 const summaryFields = {
   id: id("wf"),
@@ -24,6 +54,10 @@ const summaryFields = {
   description: text(),
   latestVersion: nullable(version),
   hasUnpublishedChanges: flag(),
+  lastRun: nullable(lastRun),
+  queued: integer(0, COUNTED_MAX, { description: `Jobs that wait; ${COUNTED_MAX} stands for that many or more` }),
+  running: integer(0, COUNTED_MAX, { description: "Jobs that run" }),
+  recent,
   createdAt: moment,
   updatedAt: moment,
 } as const;
@@ -100,6 +134,7 @@ const definitionSchema: JsonSchema = {
     },
     reuse: { type: "boolean" },
     timeoutMs: { type: ["integer", "null"], description: "How long a run may take" },
+    concurrency: { type: ["integer", "null"], description: "How many steps of a run may go on at once" },
     queueTimeoutMs: { type: ["integer", "null"], description: "How long a job may wait for an engine" },
     steps: {
       type: "array",
@@ -119,6 +154,15 @@ const definitionSchema: JsonSchema = {
           retry: { type: "object" },
           transaction: { type: ["string", "null"] },
           rollback: { type: "boolean" },
+          limits: {
+            type: ["object", "null"],
+            description: "Memory and CPU time of each process of the step, and how many it may have",
+            properties: {
+              memoryBytes: { type: ["integer", "null"] },
+              processes: { type: ["integer", "null"] },
+              cpuMs: { type: ["integer", "null"] },
+            },
+          },
         },
       },
     },
@@ -150,16 +194,25 @@ export const definitionExample = {
 };
 
 /** A workflow in a list. */
-export function presentWorkflowSummary(view: WorkflowView): Of<typeof workflowSummary> {
+export function presentWorkflowSummary(view: WorkflowView, activity: WorkflowActivity): Of<typeof workflowSummary> {
   const { id, slug, project, projectId, description, latestVersion, draftHash } = view;
   const hasUnpublishedChanges = draftHash !== view.latestHash;
   const times = { createdAt: iso(view.createdAt), updatedAt: iso(view.updatedAt) };
-  return { id, name: slug, project, projectId, description, latestVersion, hasUnpublishedChanges, ...times };
+  const about = { id, name: slug, project, projectId, description, latestVersion, hasUnpublishedChanges };
+  return { ...about, ...presentActivity(activity), ...times };
+}
+
+function presentActivity({ lastRun, queued, running, recent }: WorkflowActivity) {
+  const { succeeded, failed } = recent;
+  const counted = succeeded + failed;
+  const successRate = counted === 0 ? null : Math.round((1_000 * succeeded) / counted) / 1_000;
+  const last = lastRun && { ...lastRun, createdAt: iso(lastRun.createdAt), finishedAt: iso(lastRun.finishedAt) };
+  return { lastRun: last, queued, running, recent: { ...recent, successRate } };
 }
 
 /** A workflow with its editable definition. */
-export function presentWorkflow(view: WorkflowView): Of<typeof workflow> {
-  return { ...presentWorkflowSummary(view), definition: JSON.parse(view.draft) };
+export function presentWorkflow(view: WorkflowView, activity: WorkflowActivity): Of<typeof workflow> {
+  return { ...presentWorkflowSummary(view, activity), definition: JSON.parse(view.draft) };
 }
 
 type Bare = Omit<VersionView, "workflowSnap">;

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { findRunHead, lastEventId, oldestEventId } from "@maia/db";
+import { eventFloor, findRunHead, lastEventId, oldestEventId, type Scope } from "@maia/db";
 import { type EventKind, eventKinds, invalid, isRunOver, MaiaError } from "@maia/domain";
 import { type Call, type Route, route } from "../http/route.js";
 import { choice, optional, text } from "../http/shapes.js";
@@ -34,7 +34,7 @@ export const eventRoutes: readonly Route[] = [
     handler: async (call) => {
       const { context, caller, params, query } = call;
       const head = found(await findRunHead(context.db, caller.projects, params.id), "run");
-      const after = await cursorOf(call, query.after, 0);
+      const after = await cursorOf(call, query.after, 0, []);
       const untilEnd = query.until === "end";
       if (untilEnd && isRunOver(head.status) && (await isBeyond(call, head.id, after))) return { status: 204 };
       await streamEvents(call, { topic: { runId: head.id }, after, untilEnd });
@@ -65,7 +65,7 @@ export const eventRoutes: readonly Route[] = [
         query.kinds === undefined ? eventKinds.filter((kind) => kind !== "log_line") : readKinds(query.kinds);
       const projectId = await narrowedTo(call, query.project);
       const projects = projectId === undefined ? caller.projects : [projectId];
-      const after = await cursorOf(call, query.after, await lastEventId(context.db));
+      const after = await cursorOf(call, query.after, await lastEventId(context.db), projects);
       await streamEvents(call, { topic: { kinds, projects }, after, untilEnd: false });
       return undefined;
     },
@@ -79,17 +79,29 @@ function readKinds(text: string): EventKind[] {
   throw invalid([{ pointer: "/kinds", message: `must name kinds of events: ${eventKinds.join(", ")}` }]);
 }
 
-/** Where to begin: behind Last-Event-ID, else behind `after`, else at the fallback. */
-async function cursorOf({ req, context }: Call, after: string | undefined, fallback: number): Promise<number> {
+/**
+ * Where to begin: behind Last-Event-ID, else behind `after`, else at the fallback.
+ * @param projects those whose deleted runs are missed by whoever begins before their events.
+ * @throws {MaiaError} BAD_CURSOR, EVENTS_EXPIRED.
+ */
+async function cursorOf(
+  { req, context }: Call,
+  after: string | undefined,
+  fallback: number,
+  projects: Scope,
+): Promise<number> {
   const text = lastEventIdOf(req) ?? after;
   if (text === undefined) return fallback;
   const cursor = Number(text);
   if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(cursor)) {
     throw new MaiaError("BAD_CURSOR", "The cursor is no id of an event");
   }
-  const first = cursor > 0 ? await oldestEventId(context.db) : null;
-  if (first !== null && cursor < first - 1) {
-    throw new MaiaError("EVENTS_EXPIRED", `Events up to ${first - 1} are no longer kept; begin again without a cursor`);
+  if (cursor === 0) return cursor;
+  const oldest = (await oldestEventId(context.db)) ?? 0;
+  const missed = Math.max(oldest - 1, await eventFloor(context.db, projects));
+  if (cursor < missed) {
+    const message = `Events up to ${missed} are no longer all kept; begin again without a cursor`;
+    throw new MaiaError("EVENTS_EXPIRED", message);
   }
   return cursor;
 }

@@ -1,7 +1,8 @@
 import { findJobView, type JobFilter, listJobs } from "@maia/db";
 import { invalid } from "@maia/domain";
 import type { Upload } from "@maia/intake";
-import { cancelJob } from "../cancel.js";
+import { cancelJob, cancelRequest } from "../cancel.js";
+import { deleteEndedJob } from "../delete-job.js";
 import { mediaType, readJson, refuseEncoding } from "../http/body.js";
 import { readMultipart } from "../http/multipart.js";
 import { type Call, created, ok, type Route, route } from "../http/route.js";
@@ -9,7 +10,7 @@ import { choice, type JsonSchema, list, named, object, optional, text } from "..
 import { idempotencyKeyOf, replayHeader } from "../idempotency.js";
 import { keepUpload, takeJob } from "../job-intake.js";
 import { found, narrowedTo, workflowOf } from "../lookup.js";
-import { inProject, pageOf, pageRequest, paging } from "../present/common.js";
+import { inProject, inTime, madeBetween, pageOf, pageRequest, paging, partOf } from "../present/common.js";
 import { jobRun, jobStatuses, presentJob } from "../present/job.js";
 import { appliedWait, waitForEnd, waitOf } from "../wait.js";
 import { explainJob } from "../why.js";
@@ -92,12 +93,14 @@ export const jobRoutes: readonly Route[] = [
     method: "get",
     path: "/v1/jobs",
     operationId: "listJobs",
-    summary: "Jobs, newest first",
+    summary: "Jobs, newest first unless asked for otherwise",
     tag: "Jobs",
     permission: "jobs.read",
     query: {
       ...paging,
       ...inProject,
+      ...inTime,
+      ...partOf("the workflow's name"),
       status: optional(choice(jobStatuses)),
       workflow: optional(text({ description: "By id or by name" })),
       scheduleId: optional(text()),
@@ -111,7 +114,11 @@ export const jobRoutes: readonly Route[] = [
       const projectId = await narrowedTo(call, query.project);
       const workflowId =
         query.workflow === undefined ? undefined : (await workflowOf(call, query.workflow, query.project)).id;
-      const filter: JobFilter = { projectId, status, workflowId, scheduleId, batchId, label: labelOf(query.label) };
+      const filter: JobFilter = {
+        ...{ projectId, status, workflowId, scheduleId, batchId, q: query.q },
+        made: madeBetween(query),
+        label: labelOf(query.label),
+      };
       const page = await listJobs(context.db, caller.projects, filter, pageRequest(query));
       return ok({ ...page, items: page.items.map(presentJob) });
     },
@@ -129,17 +136,32 @@ export const jobRoutes: readonly Route[] = [
     },
   }),
   route({
+    method: "delete",
+    path: "/v1/jobs/{id}",
+    operationId: "deleteJob",
+    summary: "Deletes a job that has ended, with its run, its logs and its artifacts",
+    tag: "Jobs",
+    permission: "jobs.delete",
+    answers: { 204: { description: "It is gone" } },
+    handler: async (call) => {
+      const { context, caller, params } = call;
+      await deleteEndedJob(call, found(await findJobView(context.db.sql, caller.projects, params.id), "job"));
+      return { status: 204 };
+    },
+  }),
+  route({
     method: "post",
     path: "/v1/jobs/{id}/cancel",
     operationId: "cancelJob",
     summary: "Stops a job. Asking again while it ends changes nothing",
     tag: "Jobs",
     permission: "jobs.write",
+    body: cancelRequest,
     answers: { 202: { description: "It will end; the job as it is now", shape: jobRun } },
     handler: async (call) => {
       const { context, caller, params } = call;
       const { id } = found(await findJobView(context.db.sql, caller.projects, params.id), "job");
-      await cancelJob(call, id);
+      await cancelJob(call, id, call.body.reason ?? null);
       return { status: 202, body: presentJob(found(await findJobView(context.db.sql, caller.projects, id), "job")) };
     },
   }),

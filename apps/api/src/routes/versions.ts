@@ -11,7 +11,7 @@ import { etagOf } from "../http/precondition.js";
 import { type Call, ok, type Route, route } from "../http/route.js";
 import { optional, text } from "../http/shapes.js";
 import { found, workflowOf } from "../lookup.js";
-import { inProject, pageOf, pageRequest, paging } from "../present/common.js";
+import { inProject, pageOf, pageRequest, paging, partOf } from "../present/common.js";
 import { bundle, bundleOf, versionDiff } from "../present/version.js";
 import { presentVersion, presentVersionSummary, versionSummary, workflowVersion } from "../present/workflow.js";
 import { showChanges } from "../version-diff.js";
@@ -29,11 +29,11 @@ export const versionRoutes: readonly Route[] = [
     summary: "The versions of a workflow, newest first",
     tag: "Workflows",
     permission: "workflows.read",
-    query: { ...paging, ...inProject },
+    query: { ...paging, ...inProject, ...partOf("the message") },
     answers: { 200: { description: "A page of versions", shape: pageOf(versionSummary) } },
     handler: async (call) => {
       const workflow = await workflowOf(call, call.params.idOrSlug, call.query.project);
-      const page = await listVersions(call.context.db, workflow.id, pageRequest(call.query));
+      const page = await listVersions(call.context.db, workflow.id, pageRequest(call.query), call.query.q);
       return ok({ ...page, items: page.items.map((version) => presentVersionSummary(workflow, version)) });
     },
   }),

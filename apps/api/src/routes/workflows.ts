@@ -1,4 +1,4 @@
-import { deleteWorkflow, listWorkflows, type Tx } from "@maia/db";
+import { deleteWorkflow, listWorkflows, type Tx, workflowActivity, workflowSorts } from "@maia/db";
 import { MaiaError, Reader } from "@maia/domain";
 import { type Published, publishWorkflow } from "@maia/intake";
 import { audited } from "../audited.js";
@@ -7,7 +7,7 @@ import { type Call, ok, type Reply, type Route, route } from "../http/route.js";
 import { choice, optional } from "../http/shapes.js";
 import { intakeContext } from "../job-intake.js";
 import { placeOf, projectOf, workflowOf } from "../lookup.js";
-import { inProject, pageOf, pageRequest, paging } from "../present/common.js";
+import { inProject, pageOf, pageRequest, paging, partOf } from "../present/common.js";
 import {
   definition,
   definitionExample,
@@ -34,16 +34,27 @@ export const workflowRoutes: readonly Route[] = [
     method: "get",
     path: "/v1/workflows",
     operationId: "listWorkflows",
-    summary: "Workflows, newest first",
+    summary: "Workflows with what goes on in them, newest first unless asked for otherwise",
     tag: "Workflows",
     permission: "workflows.read",
-    query: { ...paging, ...inProject },
+    query: {
+      ...paging,
+      ...inProject,
+      ...partOf("the name or the description"),
+      sort: optional(choice(workflowSorts, { description: "`created` unless given" })),
+      order: optional(choice(["asc", "desc"], { description: "`asc` for names, else `desc`, unless given" })),
+    },
     answers: { 200: { description: "A page of workflows", shape: pageOf(workflowSummary) } },
     handler: async (call) => {
       const { context, caller, query } = call;
       const project = query.project === undefined ? undefined : await projectOf(call, query.project);
-      const page = await listWorkflows(context.db, caller.projects, project?.id, pageRequest(query));
-      return ok({ ...page, items: page.items.map(presentWorkflowSummary) });
+      const filter = { projectId: project?.id, q: query.q };
+      const page = await listWorkflows(context.db, caller.projects, filter, pageRequest(query), query.sort);
+      const activity = await workflowActivity(
+        context.db.sql,
+        page.items.map(({ id }) => id),
+      );
+      return ok({ ...page, items: page.items.map((view) => presentWorkflowSummary(view, activity.get(view.id)!)) });
     },
   }),
   route({
@@ -57,7 +68,8 @@ export const workflowRoutes: readonly Route[] = [
     answers: { 200: { description: "The workflow", shape: workflow, headers: etagHeader } },
     handler: async (call) => {
       const view = await workflowOf(call, call.params.idOrSlug, call.query.project);
-      return ok(presentWorkflow(view), { ETag: etag(view) });
+      const activity = await workflowActivity(call.context.db.sql, [view.id]);
+      return ok(presentWorkflow(view, activity.get(view.id)!), { ETag: etag(view) });
     },
   }),
   route({

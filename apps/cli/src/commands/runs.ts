@@ -6,15 +6,21 @@ import { usage } from "../errors.js";
 import { type ExitCode, exitCodes } from "../exit-codes.js";
 import { followJob } from "../follow/follow.js";
 import { userArtifacts } from "../follow/run-view.js";
+import { printFailure } from "../output/cause.js";
 import { ago, between, plain } from "../output/format.js";
 import { listArtifacts, printArtifacts, printOutputs } from "../output/report.js";
 import { isEnded, lookOf } from "../output/status.js";
 import { printTable } from "../output/table.js";
-import { finish } from "./run.js";
+import { finish, readDuration } from "./run.js";
 
 export interface ListFlags extends CommonFlags {
   readonly workflow?: string;
   readonly status?: string;
+  readonly query?: string;
+  readonly sort?: string;
+  readonly order?: string;
+  readonly since?: string;
+  readonly until?: string;
   readonly project?: string;
   readonly limit: string;
 }
@@ -22,17 +28,16 @@ export interface ListFlags extends CommonFlags {
 /** `maia runs list`: the newest runs. */
 export async function listRuns(context: Context, flags: ListFlags): Promise<ExitCode> {
   const api = await connect(context, flags);
-  const { workflow, status, project } = flags;
-  const runs = await api.list<Run>(
-    "v1/runs",
-    { workflow, status: status?.toUpperCase(), project },
-    readLimit(flags.limit),
-  );
+  const { workflow, status, project, query: q, order } = flags;
+  const now = context.clock();
+  const createdAfter = momentOf(flags.since, "--since", now);
+  const createdBefore = momentOf(flags.until, "--until", now);
+  const query = { workflow, status: status?.toUpperCase(), project, q, order, createdAfter, createdBefore };
+  const runs = await api.list<Run>("v1/runs", query, readLimit(flags.limit));
   if (flags.json) {
     printJson(context, runs);
     return exitCodes.ok;
   }
-  const now = context.clock();
   const rows = runs.map((run) => {
     const { icon, style } = lookOf(run.status);
     return [
@@ -46,6 +51,12 @@ export async function listRuns(context: Context, flags: ListFlags): Promise<Exit
   printTable(context.terminal, ["RUN", "STATUS", "WORKFLOW", "CREATED", "TOOK"], rows);
   if (runs.length === 0) context.terminal.note("There are no runs yet. Start one: maia run WORKFLOW");
   return exitCodes.ok;
+}
+
+/** `2h`, which is so long ago, or a moment as it is. @throws {CliError} */
+function momentOf(text: string | undefined, flag: string, now: Date): string | undefined {
+  if (text === undefined || /^\d{4}-/.test(text)) return text;
+  return new Date(now.getTime() - readDuration(text, flag)).toISOString();
 }
 
 /** `maia runs show ID`: a run with its steps, outputs and artifacts. Takes the id of a job too. */
@@ -69,7 +80,7 @@ export async function showRun(context: Context, id: string, flags: CommonFlags):
     `${terminal.paint(style, `${icon} ${run.status}`)}  ${run.workflow} v${run.version}  ${run.id}  ${between(run.createdAt, run.finishedAt)}`,
   );
   if (run.originRunId) terminal.print(terminal.paint("dim", `  re-run of ${run.originRunId}`));
-  if (run.failure) terminal.print(`  ${run.failure.code}: ${plain(run.failure.message)}`);
+  if (run.failure) printFailure(terminal, run.failure, run.steps);
   printTable(terminal, ["STEP", "STATUS", "TOOK", "ATTEMPTS", ""], run.steps.map(stepRow));
   printOutputs(terminal, run);
   const own = userArtifacts(artifacts);
@@ -152,12 +163,27 @@ function logLine({ terminal }: Context, { stepKey, line }: LogItem, isAlone: boo
 }
 
 /** `maia runs cancel ID`: of a run or of a job. */
-export async function cancelRun(context: Context, id: string, flags: CommonFlags): Promise<ExitCode> {
+export async function cancelRun(
+  context: Context,
+  id: string,
+  flags: CommonFlags & { readonly reason?: string },
+): Promise<ExitCode> {
   const api = await connect(context, flags);
   const path = id.startsWith("run_") ? "v1/runs" : "v1/jobs";
-  const { body } = await api.post<Run | JobRun>(`${path}/${encodeURIComponent(id)}/cancel`, {});
+  const { body } = await api.post<Run | JobRun>(`${path}/${encodeURIComponent(id)}/cancel`, { reason: flags.reason });
   if (flags.json) printJson(context, body);
   else context.terminal.print(`${body.id} ${isEnded(body.status) ? "is canceled" : "is being canceled"}`);
+  return exitCodes.ok;
+}
+
+/** `maia runs delete ID…`: of runs or of jobs, one after another. */
+export async function deleteRuns(context: Context, ids: readonly string[], flags: CommonFlags): Promise<ExitCode> {
+  const api = await connect(context, flags);
+  for (const id of ids) {
+    await api.delete(`${id.startsWith("run_") ? "v1/runs" : "v1/jobs"}/${encodeURIComponent(id)}`);
+    if (!flags.json) context.terminal.print(`${id} is deleted`);
+  }
+  if (flags.json) printJson(context, { deleted: ids });
   return exitCodes.ok;
 }
 

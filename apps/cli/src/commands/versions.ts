@@ -41,11 +41,11 @@ export interface Version {
 export async function listVersions(
   context: Context,
   workflow: string,
-  flags: ProjectFlags & { readonly limit: string },
+  flags: ProjectFlags & { readonly limit: string; readonly query?: string },
 ): Promise<ExitCode> {
   const api = await connect(context, flags);
-  const { project } = flags;
-  const versions = await api.list<Version>(versionsOf(workflow), { project }, readLimit(flags.limit));
+  const { project, query: q } = flags;
+  const versions = await api.list<Version>(versionsOf(workflow), { project, q }, readLimit(flags.limit));
   if (flags.json) {
     printJson(context, versions);
     return exitCodes.ok;

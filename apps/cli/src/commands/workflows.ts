@@ -1,6 +1,7 @@
 import { type CommonFlags, type Context, connect, printJson } from "../context.js";
 import { type ExitCode, exitCodes } from "../exit-codes.js";
 import { ago, plain } from "../output/format.js";
+import { lookOf } from "../output/status.js";
 import { printTable } from "../output/table.js";
 import { findWorkflowFiles, inFile, readWorkflow } from "../workflow/read-workflow.js";
 import { type ListFlags, readLimit } from "./runs.js";
@@ -49,21 +50,33 @@ interface Workflow {
   readonly description: string;
   readonly latestVersion: number | null;
   readonly updatedAt: string;
+  readonly lastRun?: { readonly status: string; readonly createdAt: string } | null;
+  readonly queued?: number;
+  readonly running?: number;
+  readonly recent?: { readonly successRate: number | null };
 }
 
 /** `maia workflows list`. */
 export async function listWorkflows(context: Context, flags: ListFlags): Promise<ExitCode> {
   const api = await connect(context, flags);
-  const workflows = await api.list<Workflow>("v1/workflows", { project: flags.project }, readLimit(flags.limit));
+  const { project, query: q, sort, order } = flags;
+  const workflows = await api.list<Workflow>("v1/workflows", { project, q, sort, order }, readLimit(flags.limit));
   if (flags.json) {
     printJson(context, workflows);
     return exitCodes.ok;
   }
   const now = context.clock();
   const rows = workflows.map((workflow) => {
-    return [workflow.name, versionOf(workflow), ago(workflow.updatedAt, now), plain(workflow.description)];
+    const { name, updatedAt, lastRun, queued = 0, running = 0, recent, description } = workflow;
+    const look = lastRun ? lookOf(lastRun.status) : null;
+    const last = look && lastRun ? { text: `${look.icon} ${ago(lastRun.createdAt, now)}`, style: look.style } : "";
+    const rate = recent?.successRate ?? null;
+    const under = queued + running === 0 ? "" : `${running} running, ${queued} waiting`;
+    const share = rate === null ? "" : `${Math.round(100 * rate)} %`;
+    return [name, versionOf(workflow), ago(updatedAt, now), last, share, under, plain(description)];
   });
-  printTable(context.terminal, ["WORKFLOW", "VERSION", "CHANGED", "DESCRIPTION"], rows);
+  const columns = ["WORKFLOW", "VERSION", "CHANGED", "LAST RUN", "SUCCESS", "NOW", "DESCRIPTION"];
+  printTable(context.terminal, columns, rows);
   if (workflows.length === 0) context.terminal.note("There are no workflows yet. Add one: maia apply -f workflow.yaml");
   return exitCodes.ok;
 }

@@ -2,7 +2,7 @@ import { artifactNameProblem, isStepKey, nameProblem } from "../names.js";
 import type { Reader } from "../reader.js";
 import { DEFAULT_RETRY, type RetryPolicy } from "../retry.js";
 import { DAY } from "../time.js";
-import type { StepSnapshot } from "../workflow-snapshot.js";
+import type { StepLimits, StepSnapshot } from "../workflow-snapshot.js";
 import { readSecretNames } from "./variables.js";
 
 const STEPS_MAX = 10_000;
@@ -24,6 +24,7 @@ const FIELDS = [
   "retry",
   "transaction",
   "rollback",
+  "limits",
 ] as const;
 
 const HINTS = { file: "is read by `maia apply`, which sends the file's text as script; the API takes script alone" };
@@ -52,6 +53,21 @@ function readStep(place: Reader): StepSnapshot {
     retry: readRetry(field("retry")),
     transaction: field("transaction").optionalString(keyProblem),
     rollback: field("rollback").boolean(false),
+    limits: readLimits(field("limits")),
+  };
+}
+
+/** Less memory than this, and no interpreter begins. */
+const MEMORY_MIN_BYTES = 32 * 1024 * 1024;
+const MEMORY_MAX_BYTES = 1024 ** 4;
+
+function readLimits(place: Reader): StepLimits | null {
+  if (place.isAbsent || place.isNull) return null;
+  const field = place.object(["memoryBytes", "processes", "cpuMs"]);
+  return {
+    memoryBytes: field("memoryBytes").optionalInteger(MEMORY_MIN_BYTES, MEMORY_MAX_BYTES),
+    processes: field("processes").optionalInteger(8, 100_000),
+    cpuMs: field("cpuMs").optionalInteger(1_000, WEEK),
   };
 }
 

@@ -10,15 +10,15 @@ const MESSAGE_MAX_CHARS = 2_000;
 
 export type Output = { readonly data: { readonly [key: string]: unknown } } | { readonly invalid: string };
 
-/** What a step that ended well gives back. Nothing written is an empty object. */
-export function readOutput(host: SlotView, outputMax: number): Output {
+/** What a step that ended well gives back. Null: it has written nothing. */
+export function readOutput(host: SlotView, outputMax: number): Output | null {
   try {
     using file = openGuarded(host.output, host.work, outputMax);
     const text = file.text();
     return text.trim() === "" ? { data: {} } : parseOutput(text);
   } catch (error) {
     if (!(error instanceof NotTaken)) throw error;
-    if (error.message === "does not exist") return { data: {} };
+    if (error.message === "does not exist") return null;
     return { invalid: `the output ${error.message}` };
   }
 }

@@ -1,5 +1,6 @@
 import type { IsolationLevel } from "@maia/runner-protocol";
 import type { Runtime } from "../messages.js";
+import { ENDED_PATH } from "../slot-view.js";
 import type { Machine } from "./machine.js";
 import { nodeProgram, type Places, type Wrapper } from "./wrappers.js";
 
@@ -7,6 +8,7 @@ import { nodeProgram, type Places, type Wrapper } from "./wrappers.js";
 export interface SlotLimits {
   readonly memoryBytes: number | null;
   readonly processes: number | null;
+  readonly cpuMs: number | null;
 }
 
 /**
@@ -16,14 +18,19 @@ export interface SlotLimits {
 const SHELL_BEGIN =
   'printf \'\\006\\n\' >&3; c=; while IFS= read -r l <&3 || [ -n "$l" ]; do c="$c$l\n"; done; printf \'\\007\\n\' >&3; exec 3>&-; eval "$c"';
 
-/** Sets limits, which the shell knows under one letter or another; 0 stands for none. */
+/**
+ * Sets limits, which the shell knows under one letter or another; 0 stands for none. Who uses up his CPU time is told so by a
+ * signal first.
+ */
 const SET_LIMITS =
-  'd=$1 p=$2; shift 2; [ "$d" = 0 ] || ulimit -d "$d"; [ "$p" = 0 ] || ulimit -p "$p" 2>/dev/null || ulimit -u "$p"; ';
+  'd=$1 p=$2 t=$3; shift 3; [ "$d" = 0 ] || ulimit -d "$d"; [ "$p" = 0 ] || ulimit -p "$p" 2>/dev/null || ulimit -u "$p"; ' +
+  '[ "$t" = 0 ] || { ulimit -H -t $((t + 5)); ulimit -S -t "$t"; }; ';
 /**
  * The first process of a namespace: it waits for the step and takes in what the step leaves behind. The step's own
- * process would get no signals in its place.
+ * process would get no signals in its place. A code above 128 may stand for a signal; a shell that knows better (dash does,
+ * bash does not) leaves word whether the step itself gave it: `Done(143)` and not `Terminated`.
  */
-const WAIT = '"$@" & exec 3>&-; wait $!';
+const WAIT = `"$@" & exec 3>&-; wait $!; s=$?; [ $s -le 128 ] || [ -e ${ENDED_PATH} ] || { jobs > ${ENDED_PATH}; } 2>/dev/null; exit $s`;
 const BECOME = 'exec "$@"';
 
 const MiB = 1024 * 1024;
@@ -69,9 +76,10 @@ function interpreter(
 }
 
 /** Puts the limits, and in a namespace its first process, before the command. */
-function begun(command: string[], { tree }: Wrapper, { memoryBytes, processes }: SlotLimits): string[] {
-  if (tree === "group" && memoryBytes === null && processes === null) return command;
+function begun(command: string[], { tree }: Wrapper, { memoryBytes, processes, cpuMs }: SlotLimits): string[] {
+  if (tree === "group" && memoryBytes === null && processes === null && cpuMs === null) return command;
   const dataKiB = memoryBytes === null ? 0 : Math.ceil(memoryBytes / 1024);
   const begin = SET_LIMITS + (tree === "namespace" ? WAIT : BECOME);
-  return ["/bin/sh", "-c", begin, "sh", String(dataKiB), String(processes ?? 0), ...command];
+  const cpuSeconds = cpuMs === null ? 0 : Math.ceil(cpuMs / 1_000);
+  return ["/bin/sh", "-c", begin, "sh", String(dataKiB), String(processes ?? 0), String(cpuSeconds), ...command];
 }

@@ -78,10 +78,10 @@ export class Helper {
     return this.processes.size === 0;
   }
 
-  private spawn({ slot, runtime, memoryBytes, processes, alsoReads }: SpawnMessage): void {
+  private spawn({ slot, runtime, memoryBytes, processes, cpuMs = null, alsoReads }: SpawnMessage): void {
     const { machine, places, wrapper, environment } = this.setup;
     const count = { slot: processes ?? SLOT_PROCESSES, steps: ALL_PROCESSES, others: null }[wrapper.counts];
-    const inner = waitingCommand(runtime, slot, machine, places, wrapper, { memoryBytes, processes: count });
+    const inner = waitingCommand(runtime, slot, machine, places, wrapper, { memoryBytes, processes: count, cpuMs });
     const command = wrapper.wrap(slot, inner, alsoReads);
     const home = wrapper.level === "sandbox" ? "/maia/work" : `${places.home}/slots/${slot}/work`;
     try {

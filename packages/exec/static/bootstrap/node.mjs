@@ -30,8 +30,8 @@ async function runOnce(task) {
     return fail(task, error);
   }
   try {
-    const json = toJson(result);
-    if (json !== undefined) fs.writeFileSync(task.outputPath, json);
+    // Without a file the process would count as one that ended early.
+    fs.writeFileSync(task.outputPath, toJson(result) ?? "{}");
   } catch (error) {
     tellError(task, { code: "OUTPUT_INVALID", message: error.message });
     process.exitCode = 1;

@@ -59,9 +59,9 @@ def run_once(task):
             data = json.load(file)
         add_packages(task.get("packagesPath"))
         text = to_json(call_step(task, data))
-        if text is not None:
-            with open(task["outputPath"], "w", encoding="utf-8") as file:
-                file.write(text)
+        # Without a file the process would count as one that ended early.
+        with open(task["outputPath"], "w", encoding="utf-8") as file:
+            file.write("{}" if text is None else text)
     except SystemExit as stop:
         code = exit_code(stop)
     except OutputInvalid as error:

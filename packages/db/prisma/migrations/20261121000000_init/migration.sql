@@ -2,7 +2,8 @@
 CREATE TABLE "Project" (
     "id" TEXT NOT NULL PRIMARY KEY,
     "name" TEXT NOT NULL,
-    "createdAt" DATETIME NOT NULL
+    "createdAt" DATETIME NOT NULL,
+    "eventFloor" INTEGER NOT NULL DEFAULT 0
 );
 
 -- CreateTable
@@ -211,6 +212,7 @@ CREATE TABLE "JobRun" (
     "originRunId" TEXT,
     "rerun" TEXT,
     "cancelRequestedAt" DATETIME,
+    "cancelReason" TEXT,
     "failure" TEXT,
     "requestedBy" TEXT,
     "queueDeadline" DATETIME,
@@ -238,6 +240,7 @@ CREATE TABLE "Run" (
     "outputs" TEXT,
     "failure" TEXT,
     "cancelRequestedAt" DATETIME,
+    "cancelReason" TEXT,
     "ownerId" TEXT NOT NULL,
     "ownerEpoch" INTEGER NOT NULL,
     "createdAt" DATETIME NOT NULL,
@@ -546,7 +549,10 @@ CREATE INDEX "JobRun_status_queueDeadline_idx" ON "JobRun"("status", "queueDeadl
 CREATE INDEX "JobRun_projectId_id_idx" ON "JobRun"("projectId", "id");
 
 -- CreateIndex
-CREATE INDEX "JobRun_workflowId_id_idx" ON "JobRun"("workflowId", "id");
+CREATE INDEX "JobRun_workflowId_status_id_idx" ON "JobRun"("workflowId", "status", "id");
+
+-- CreateIndex
+CREATE INDEX "JobRun_status_id_idx" ON "JobRun"("status", "id");
 
 -- CreateIndex
 CREATE INDEX "JobRun_scheduleId_id_idx" ON "JobRun"("scheduleId", "id");
@@ -570,13 +576,13 @@ CREATE UNIQUE INDEX "JobRun_scheduleId_scheduledFor_key" ON "JobRun"("scheduleId
 CREATE UNIQUE INDEX "Run_jobRunId_key" ON "Run"("jobRunId");
 
 -- CreateIndex
-CREATE INDEX "Run_status_ownerId_idx" ON "Run"("status", "ownerId");
+CREATE INDEX "Run_status_id_idx" ON "Run"("status", "id");
 
 -- CreateIndex
 CREATE INDEX "Run_projectId_id_idx" ON "Run"("projectId", "id");
 
 -- CreateIndex
-CREATE INDEX "Run_workflowId_id_idx" ON "Run"("workflowId", "id");
+CREATE INDEX "Run_workflowId_status_id_idx" ON "Run"("workflowId", "status", "id");
 
 -- CreateIndex
 CREATE INDEX "RunStep_reusedAttemptId_idx" ON "RunStep"("reusedAttemptId");
