@@ -166,6 +166,11 @@ export const howToAsk: Readonly<Record<string, HowToAsk>> = {
   getJob: { ask: [ofJob()], status: 200 },
   explainJob: { ask: [ofJob("/why")], status: 200 },
   cancelJob: { ask: [ofJob("/cancel")], status: 202, audit: "job.cancel" },
+  deleteJob: {
+    ask: [async (scene) => ({ path: `/v1/jobs/${(await scene.endedRun()).jobId}` })],
+    status: 204,
+    audit: "job.delete",
+  },
 
   listRuns: {
     ask: listOf("/v1/runs", async (scene) => ({ path: `/v1/runs?workflow=${(await scene.workflow()).id}` })),
@@ -173,6 +178,7 @@ export const howToAsk: Readonly<Record<string, HowToAsk>> = {
   },
   getRun: { ask: [ofRun()], status: 200 },
   cancelRun: { ask: [ofRun("/cancel")], status: 202, audit: "job.cancel" },
+  deleteRun: { ask: [ofEnded("")], status: 204, audit: "job.delete" },
   rerunRun: {
     ask: [async (scene) => json(`/v1/runs/${(await scene.endedRun()).id}/rerun`, {})],
     status: 201,
