@@ -21,7 +21,7 @@ beforeEach(async () => {
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-  client = new GatewayClient({ url, clientId: "id", clientSecret: "secret", answerMs: 300 });
+  client = new GatewayClient({ url, clientId: "id", clientSecret: "secret", answerMs: 10_000 });
 });
 afterEach(async () => {
   client.close();
