@@ -219,11 +219,9 @@ describe("A pause", () => {
     await fleet.end(running!);
     await untilStatus(runner, "PAUSED");
     expect(await fleet.offered()).toEqual([]);
-    expect((await Promise.all(jobs.map((id) => world.look(id)))).map(({ job }) => job)).toEqual([
-      "SUCCEEDED",
-      "RUNNING",
-      "RUNNING",
-    ]);
+    await world.until(jobs[0]!, "SUCCEEDED");
+    for (const job of jobs.slice(1)) await world.until(job, "RUNNING");
+    expect(await fleet.offered()).toEqual([]);
     await fleet.resume(pause);
     for (const job of jobs.slice(1)) {
       const [next] = await fleet.take();
