@@ -1,0 +1,81 @@
+import type { Workflow } from "../../support/client.ts";
+import type { Chaos } from "../chaos.ts";
+
+const SAY = `"/" + [process.env.MAIA_RUN_ID, process.env.MAIA_STEP_KEY, process.env.MAIA_ATTEMPT_NO, encodeURIComponent(process.env.MAIA_ATTEMPT_DIR)].join(",")`;
+
+/** A node step that says that it starts before anything else: two of one attempt are a double start (G6). */
+function node(body: string): string {
+  return `export default async function (ctx) { await fetch(process.env.LEDGER + ${SAY}); ${body} }`;
+}
+
+function shell(body: string): string {
+  return `"$NODE" -e 'fetch(process.env.LEDGER + ${SAY})'\n${body}\n`;
+}
+
+const pause = (ms: number) => `await new Promise((resolve) => setTimeout(resolve, ${ms}));`;
+
+/** An uploaded file, which becomes an artifact, which another step counts in. */
+const parts: Workflow = {
+  name: "parts",
+  outputsSpec: { version: 1, outputs: { words: { stepKey: "sum", field: "words" } } },
+  inputSpec: { version: 2, filesInput: { uploadFiles: { required: true, maxItems: 1 } } },
+  steps: [
+    {
+      key: "copy",
+      script: `import { readFile } from "node:fs/promises";\n${node(`await ctx.artifacts.write("copy.txt", await readFile(ctx.files[0].path)); return {};`)}`,
+    },
+    {
+      key: "count",
+      runtime: "shell",
+      deps: ["copy"],
+      artifacts: [{ from: "copy", name: "copy.txt" }],
+      script: shell(`cat "$MAIA_RUN_DIR"/artifacts/copy/copy.txt | wc -w > "$MAIA_ARTIFACTS_DIR/count.txt"`),
+    },
+    {
+      key: "sum",
+      deps: ["count"],
+      artifacts: [{ from: "count", name: "count.txt" }],
+      script: `import { readFile } from "node:fs/promises";\n${node(`return { words: Number(await readFile(ctx.artifacts.path("count", "count.txt"), "utf8")) };`)}`,
+    },
+  ],
+};
+
+const slow: Workflow = {
+  name: "slow",
+  steps: [
+    { key: "a", script: node(`${pause(1_200)} return { n: 1 };`) },
+    { key: "b", runtime: "shell", deps: ["a"], script: shell("sleep 1") },
+  ],
+};
+
+const flaky: Workflow = {
+  name: "flaky",
+  steps: [
+    {
+      key: "try",
+      retry: { maxAttempts: 5, backoffMs: 100 },
+      script: node(`if (ctx.run.attemptNo < 2) throw new Error("not yet"); return {};`),
+    },
+    { key: "then", deps: ["try"], script: node("return {};") },
+  ],
+};
+
+/** Two steps that belong together, and one that undoes them. */
+const trade: Workflow = {
+  name: "trade",
+  steps: [
+    { key: "first", script: node("return {};") },
+    { key: "buy", deps: ["first"], transaction: "deal", script: node(`${pause(600)} return {};`) },
+    {
+      key: "sell",
+      deps: ["buy"],
+      transaction: "deal",
+      script: node(`${pause(300)} if (ctx.params.fails) throw new Error("no buyer"); return {};`),
+    },
+    { key: "undo", transaction: "deal", rollback: true, script: node("return {};") },
+  ],
+};
+
+export async function publishAll(chaos: Chaos): Promise<void> {
+  for (const workflow of [parts, slow, flaky, trade]) await chaos.publish({ ...workflow, env: { ...chaos.stepEnv } });
+}
