@@ -53,8 +53,9 @@ export async function placeStep(
   hold: Hold,
   now: Date,
 ): Promise<Place> {
-  const bound = step.transaction && !step.rollback ? await findTransaction(sql, run.id, step.transaction) : undefined;
-  const isHeld = !bound && isPaused(await newestPause(sql, run.runnerId), rules.autoResumeMs, now);
+  const open = step.transaction ? await findTransaction(sql, run.id, step.transaction) : undefined;
+  const bound = step.rollback ? undefined : open; // what undoes a transaction may do so on any instance
+  const isHeld = !open && isPaused(await newestPause(sql, run.runnerId), rules.autoResumeMs, now);
   if (run.runnerId !== rules.runnerId) return placeAfar({ sql, run, step, rules, now }, bound, isHeld);
   if (isHeld) return { kind: "wait", forRunner: true, until: null };
   if (rules.ledgerId === null) return WAIT_HERE;

@@ -263,6 +263,49 @@ describe("A pause", () => {
     await world.until(job, "SUCCEEDED");
   });
 
+  it("is quiet once a transaction has ended that was the last of its run (G21)", async () => {
+    const queue = await world.workflow("tx", [
+      { key: "a", script: "ok", transaction: "t" },
+      { key: "undo", script: "ok", transaction: "t", rollback: true },
+    ]);
+    const runner = await fleet.runner("north");
+    world.runnerId = runner;
+    await fleet.hello(runner);
+    await world.engine();
+    const job = await queue();
+    const [a] = await fleet.take();
+    await fleet.started(a!);
+    await fleet.pause(runner);
+    await untilStatus(runner, "PAUSING");
+    await fleet.end(a!);
+    await world.until(job, "SUCCEEDED");
+    await untilStatus(runner, "PAUSED");
+  });
+
+  it("waits for a transaction to be undone that has failed in it, on whichever instance (G21)", async () => {
+    const queue = await world.workflow("tx", [
+      { key: "a", script: "ok", transaction: "t" },
+      { key: "undo", script: "ok", transaction: "t", rollback: true },
+      { key: "later", script: "ok", deps: ["a"] },
+    ]);
+    const runner = await fleet.runner("north");
+    world.runnerId = runner;
+    await fleet.hello(runner);
+    await world.engine();
+    const job = await queue();
+    const [a] = await fleet.take();
+    await fleet.started(a!);
+    await fleet.pause(runner);
+    await untilStatus(runner, "PAUSING");
+    await fleet.end(a!, 1);
+    const [undo] = await fleet.take();
+    expect(undo).toMatchObject({ stepKey: "undo" });
+    expect(await status(runner)).toBe("PAUSING");
+    await fleet.end(undo!);
+    await world.until(job, "FAILED");
+    await untilStatus(runner, "PAUSED");
+  });
+
   it("ends by itself, counted from the moment that all was quiet (G21)", async () => {
     const queue = await world.workflow("one", [{ key: "a", script: "ok" }]);
     const runner = await fleet.runner("north");

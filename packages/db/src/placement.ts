@@ -96,16 +96,20 @@ export async function openTransaction(
   );
 }
 
-/** Closes a transaction of which the last step has ended. */
-export async function closeTransaction(tx: Tx, run: OwnedRun, name: string, now: Date): Promise<void> {
-  const text = `UPDATE "StepTransaction" SET "closedAt" = ? WHERE "runId" = ? AND "name" = ? AND "closedAt" IS NULL`;
-  await tx.sql.run(text, toDbTime(now), run.id, name);
-}
-
-/** The transactions of a run that are open. */
-export async function openTransactionsOf(sql: Sql, runId: string): Promise<string[]> {
-  const text = `SELECT "name" FROM "StepTransaction" WHERE "runId" = ? AND "closedAt" IS NULL`;
-  return (await sql.all<{ name: string }>(text, runId)).map(({ name }) => name);
+/** Closes a transaction unless some of its steps still go on or are still to come. */
+export async function closeEndedTransaction(
+  tx: Tx,
+  run: OwnedRun,
+  name: string,
+  stepKeys: readonly string[],
+  now: Date,
+): Promise<void> {
+  const marks = stepKeys.map(() => "?").join(", ");
+  await tx.sql.run(
+    `UPDATE "StepTransaction" SET "closedAt" = ? WHERE "runId" = ? AND "name" = ? AND "closedAt" IS NULL
+       AND NOT EXISTS (SELECT 1 FROM "RunStep" WHERE "runId" = ? AND "status" IN ('PENDING', 'RUNNING') AND "key" IN (${marks}))`,
+    ...[toDbTime(now), run.id, name, run.id, ...stepKeys],
+  );
 }
 
 /** Notes since when a step waits for its runner. */

@@ -26,7 +26,7 @@ export function storedAttempts({ maia }: Chaos): StoredAttempt[] {
       `SELECT a."runId", a."stepKey", a."no", a."status", a."reason", a."runnerId", a."instanceId", a."handedAt", a."finishedAt",
               t."name" AS "transaction", t."openedAt"
        FROM "Attempt" a JOIN "Run" r ON r."id" = a."runId"
-       LEFT JOIN "StepTransaction" t ON t."runId" = a."runId" AND a."stepKey" IN ('buy', 'sell')`,
+       LEFT JOIN "StepTransaction" t ON t."runId" = a."runId" AND a."stepKey" IN ('buy', 'sell', 'undo')`,
     )
     .all();
   return rows.map((row) => ({
