@@ -96,7 +96,10 @@ export class FleetWatch {
     const lost = live.filter(({ instanceId }) => !byId.has(instanceId) || gone.has(instanceId));
     if (lost.length > 0)
       await afar.giveUp(idsOf(lost), "The runner's instance is gone, or was not heard of for too long");
-    const stopping = live.filter(({ instanceId, handed }) => handed === 0 && byId.get(instanceId)?.isStopping === 1);
+    const stopping = live.filter(
+      ({ instanceId, handed, inTransaction }) =>
+        handed === 0 && inTransaction === 0 && byId.get(instanceId)?.isStopping === 1,
+    );
     if (stopping.length > 0) await afar.takeBack(idsOf(stopping), "The runner's instance stops");
   }
 

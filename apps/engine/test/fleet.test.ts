@@ -381,6 +381,50 @@ describe("A transaction", () => {
     expect(await world.db.sql.all(`SELECT 1 FROM "StepTransaction" WHERE "closedAt" IS NULL`)).toEqual([]);
   });
 
+  it("goes on on an instance that is about to stop, to its end (G22)", async () => {
+    const queue = await world.workflow("tx", [
+      { key: "a", script: "ok", transaction: "t" },
+      { key: "b", script: "ok", deps: ["a"], transaction: "t" },
+    ]);
+    const runner = await fleet.runner("north");
+    world.runnerId = runner;
+    const first = await fleet.hello(runner);
+    await world.engine({ env: { ...SHORT, MAIA_RUNNER_UNKNOWN_MS: "60000" } });
+    const job = await queue();
+    const [a] = await fleet.take();
+    await fleet.started(a!);
+    await fleet.set(first, "stoppingAt");
+    await untilStatus(runner, "STOPPING");
+    await fleet.end(a!);
+    await until(async () => (await fleet.offered()).length === 1);
+    await fleet.hello(runner); // another look at the fleet, which must not take it back
+    await untilStatus(runner, "RUNNING");
+    const [b] = await fleet.take();
+    expect(b).toMatchObject({ stepKey: "b", instanceId: first });
+    await fleet.end(b!);
+    await world.until(job, "SUCCEEDED");
+  });
+
+  it("is undone on an instance that is about to stop, where there is no other (G22)", async () => {
+    const queue = await world.workflow("tx", [
+      { key: "a", script: "ok", transaction: "t" },
+      { key: "undo", script: "ok", transaction: "t", rollback: true },
+    ]);
+    const runner = await fleet.runner("north");
+    world.runnerId = runner;
+    const first = await fleet.hello(runner);
+    await world.engine();
+    const job = await queue();
+    const [a] = await fleet.take();
+    await fleet.started(a!);
+    await fleet.set(first, "stoppingAt");
+    await fleet.end(a!, 1);
+    const [undo] = await fleet.take();
+    expect(undo).toMatchObject({ stepKey: "undo", instanceId: first });
+    await fleet.end(undo!);
+    expect((await world.until(job, "FAILED")).failure).toMatchObject({ code: "STEP_EXIT_CODE" });
+  });
+
   it("whose instance goes between two of its steps is rolled back too", async () => {
     const queue = await world.workflow("tx", [
       { key: "a", script: "ok", transaction: "t" },

@@ -145,6 +145,8 @@ export interface AfarState {
   readonly instanceId: string;
   /** 1 once the task has left Maia. */
   readonly handed: number;
+  /** 1 while its run has a transaction open on its instance. */
+  readonly inTransaction: number;
 }
 
 /** How these attempts stand; those that are not there any more are left out. */
@@ -159,4 +161,6 @@ export async function afarStates(sql: Sql, ids: readonly string[]): Promise<Afar
 }
 
 const IDS_AT_ONCE = 64;
-const AFAR_TEXT = `SELECT "id", "status", "instanceId", "handedAt" IS NOT NULL AS "handed" FROM "Attempt" WHERE "id" IN (${Array.from({ length: IDS_AT_ONCE }, () => "?").join(", ")})`;
+const AFAR_TEXT = `SELECT "id", "status", "instanceId", "handedAt" IS NOT NULL AS "handed",
+    EXISTS (SELECT 1 FROM "StepTransaction" t WHERE t."runId" = a."runId" AND t."instanceId" = a."instanceId" AND t."closedAt" IS NULL) AS "inTransaction"
+  FROM "Attempt" a WHERE "id" IN (${Array.from({ length: IDS_AT_ONCE }, () => "?").join(", ")})`;

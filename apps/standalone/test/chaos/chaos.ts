@@ -29,7 +29,7 @@ export class Chaos extends Trial {
   readonly runnerEnv: Readonly<Record<string, string>>;
 
   constructor(maia: Deployment, random: () => number, ledger: Ledger, runnerEnv: Readonly<Record<string, string>>) {
-    super(maia, random, { LEDGER: ledger.url, NODE: process.execPath });
+    super(maia, random, { LEDGER: ledger.url });
     this.ledger = ledger;
     this.runnerEnv = runnerEnv;
   }

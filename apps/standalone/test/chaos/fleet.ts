@@ -74,6 +74,11 @@ export class Instance implements AsyncDisposable {
     return this.#process?.exitCode ?? null;
   }
 
+  /** Lets it end by itself from now on. */
+  release(): void {
+    this.#isWanted = false;
+  }
+
   /** Gives it an empty disk for its next start: nobody can say any more what it had in hand. */
   loseDisk(): void {
     this.#disk += 1;

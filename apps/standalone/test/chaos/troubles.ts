@@ -85,6 +85,7 @@ export const troubles: Readonly<Record<string, Trouble>> = {
 
   async refreshSecret({ chaos, runner }) {
     await runner.isBusy();
+    for (const instance of runner.instances) instance.release(); // one that has not been let in yet is turned away
     const old = await runner.refreshSecret();
     const status = await eventually("the old secret is tried", () => tokenStatus(chaos, old));
     if (status !== 401) chaos.violate(`G24 the old secret of ${runner.name} is answered with ${status}`);

@@ -7,8 +7,8 @@ const LEGAL: Readonly<Record<string, readonly string[]>> = {
   parts: ["SUCCEEDED"],
   slow: ["SUCCEEDED"],
   flaky: ["SUCCEEDED"],
-  trade: ["SUCCEEDED", "FAILED RUNNER_LOST"],
-  badTrade: ["FAILED STEP_EXIT_CODE", "FAILED RUNNER_LOST"],
+  trade: ["SUCCEEDED", "FAILED RUNNER_LOST", "FAILED DRAIN_TIMEOUT"],
+  badTrade: ["FAILED STEP_EXIT_CODE", "FAILED RUNNER_LOST", "FAILED DRAIN_TIMEOUT"],
   fenced: ["SUCCEEDED", "FAILED RUNNER_NOT_ALLOWED"],
   canceled: ["SUCCEEDED", "CANCELED CANCELED", "CANCELED"],
 };

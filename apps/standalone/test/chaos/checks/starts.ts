@@ -21,7 +21,7 @@ export function checkStarts(
     if (!attempt) chaos.violate(`G6 ${name} started, and there is no such attempt`);
     else if (attempt.handedAt === null) chaos.violate(`G6 ${name} started, but was never handed over`);
     const runner = runnerOf.get(start.runId);
-    if (!runner || !start.folder.startsWith(`${runner.folder}/`))
+    if (!runner || !start.folder.includes(`/${runner.name}/`))
       chaos.violate(`G23 ${name} of runner ${runner?.name} started in ${start.folder}`);
   }
   for (const attempt of attempts) {

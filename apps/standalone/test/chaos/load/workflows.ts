@@ -1,15 +1,29 @@
 import type { Workflow } from "../../support/client.ts";
 import type { Chaos } from "../chaos.ts";
 
-const SAY = `"/" + [process.env.MAIA_RUN_ID, process.env.MAIA_STEP_KEY, process.env.MAIA_ATTEMPT_NO, encodeURIComponent(process.env.MAIA_ATTEMPT_DIR)].join(",")`;
+/** Tells the ledger which attempt starts, and the folder that it has of the host: a sandbox shows it only in its mounts. */
+const SAY_NODE = `
+import { readFileSync } from "node:fs";
+const { MAIA_RUN_ID, MAIA_STEP_KEY, MAIA_ATTEMPT_NO, MAIA_ATTEMPT_DIR, LEDGER } = process.env;
+const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\\n").map((line) => line.split(" "));
+const folder = mounts.find((mount) => mount[4] === MAIA_ATTEMPT_DIR)?.[3] ?? MAIA_ATTEMPT_DIR;
+const say = () => fetch(LEDGER + "/" + encodeURIComponent([MAIA_RUN_ID, MAIA_STEP_KEY, MAIA_ATTEMPT_NO, folder].join(",")));
+`;
+const SAY_SHELL = `#!/bin/bash
+set -eu
+folder=$(awk -v dir="$MAIA_ATTEMPT_DIR" '$5 == dir { print $4 }' /proc/self/mountinfo)
+exec 3<>"/dev/tcp/127.0.0.1/\${LEDGER##*:}"
+printf 'GET /%s,%s,%s,%s HTTP/1.0\\r\\n\\r\\n' "$MAIA_RUN_ID" "$MAIA_STEP_KEY" "$MAIA_ATTEMPT_NO" "\${folder:-$MAIA_ATTEMPT_DIR}" >&3
+cat <&3 >/dev/null
+`;
 
 /** A node step that says that it starts before anything else: two of one attempt are a double start (G6). */
 function node(body: string): string {
-  return `export default async function (ctx) { await fetch(process.env.LEDGER + ${SAY}); ${body} }`;
+  return `${SAY_NODE}\nexport default async function (ctx) { await say(); ${body} }`;
 }
 
 function shell(body: string): string {
-  return `"$NODE" -e 'fetch(process.env.LEDGER + ${SAY})'\n${body}\n`;
+  return `${SAY_SHELL}${body}\n`;
 }
 
 const pause = (ms: number) => `await new Promise((resolve) => setTimeout(resolve, ${ms}));`;
