@@ -295,7 +295,10 @@ export class Engine implements AsyncDisposable {
 
   /** Does outside of the database what a committed write asks for. */
   #follow(inHand: InHand, advanced: Advanced): void {
-    if (!this.#isInHand(inHand)) return this.#leave(advanced.opened);
+    if (!this.#isInHand(inHand)) {
+      this.#leave(advanced.opened);
+      return;
+    }
     for (const opened of advanced.opened) {
       if (opened.afar) this.#afar.follow(inHand, opened.ref, opened.afar);
       else this.#carrier.carry(inHand, opened);
