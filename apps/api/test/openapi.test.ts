@@ -8,6 +8,7 @@ import { routes } from "../src/routes/index.js";
 import { ask as askRoute } from "./access/ask.js";
 import { howToAsk } from "./access/how-to-ask.js";
 import { Scene } from "./access/scene.js";
+import { anInstance, aRunner } from "./fleet-rows.js";
 import { anAttempt, aRun, aWorkflow, endRun, logEvent } from "./rows.js";
 import { type Answer, openTestApi, type TestApi } from "./support.js";
 
@@ -76,7 +77,10 @@ async function oneOfEach(api: TestApi): Promise<Record<string, string>> {
   await api.put("/v1/environments/default/secrets/TOKEN", { value: "swordfish" });
   const key = (await api.post("/v1/api-keys", { name: "k", role: "viewer" })).json.id;
   const batch = (await api.post("/v1/batches", { workflow: "hello", items: [{}] })).json.id;
+  const { id: runner } = await aRunner(api, { name: "described", platform: "self_managed" });
+  await anInstance(api, runner, { capabilities: [] });
   return {
+    runner,
     job: run.jobId,
     run: run.id,
     workflow: workflow.id,
@@ -137,6 +141,7 @@ function addressOf(path: string): string {
     projects: "project",
     environments: "environment",
     schedules: "schedule",
+    runners: "runner",
   };
   return path.replace(/\{(\w+)\}/g, (_, name: string) => place[name] ?? ids[ofKind[kind]!]!);
 }
@@ -150,6 +155,7 @@ async function ask(path: string, method: string, operation: Operation): Promise<
     return api.put(addressOf(path).replace("hello", String(body?.name)), body);
   if (["createJob", "createBatch", "createSchedule"].includes(operation.operationId))
     return api.post(path, { ...body, workflow: "hello" });
+  if (operation.operationId === "narrowAllowList") return api.request("DELETE", `${addressOf(path)}?projectId=default`);
   if (operation.operationId === "deleteSchedule") return api.request("DELETE", `/v1/schedules/${await aSchedule(api)}`);
   if (operation.operationId === "deleteJob" || operation.operationId === "deleteRun") {
     const run = await aRun(api, await aWorkflow(api, operation.operationId.toLowerCase()));
@@ -223,8 +229,16 @@ describe("the OpenAPI document", () => {
   it("tells the truth: every route answers as it says (B134)", async () => {
     const fleet = await Scene.open(api);
     const endless = new Set(["followAll"]);
-    const last = new Set(["revokeApiKey", "deleteSecret", "deleteWorkflow", "cancelJob", "cancelRun", "cancelBatch"]);
-    const conflicts = new Set(["cancelJob", "cancelRun", "retryBatch", "updateBatch"]); // they have ended, or not yet
+    const last = new Set([
+      "revokeApiKey",
+      "deleteSecret",
+      "deleteWorkflow",
+      "cancelJob",
+      "cancelRun",
+      "cancelBatch",
+      "removeRunner",
+    ]);
+    const conflicts = new Set(["cancelJob", "cancelRun", "retryBatch", "updateBatch", "testConnectivity"]); // they have ended, or not yet
     const all = operations().filter(({ operation }) => !endless.has(operation.operationId));
     const ordered = [
       ...all.filter((one) => !last.has(one.operation.operationId)),
@@ -263,6 +277,7 @@ describe("the OpenAPI document", () => {
 
   it("describes what is refused: whatever breaks a request's schema is a 4xx, and what keeps it is not", async () => {
     await api.put("/v1/workflows/hello", { steps: [{ key: "a", script: "x" }] }); // there again, if it was deleted
+    ids.runner = (await aRunner(api, { name: "there again" })).id;
     for (const { path, method, operation } of operations()) {
       const json = operation.requestBody?.content["application/json"];
       if (!json || !["post", "patch"].includes(method) || path.startsWith("/v1/gateway/")) continue; // theirs may say more

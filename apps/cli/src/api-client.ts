@@ -82,8 +82,8 @@ export class ApiClient {
   }
 
   /** Deletes something whose answer tells more than that it is gone. */
-  async deleteFor<T>(path: string): Promise<T> {
-    return (await this.#json<T>("DELETE", path, {})).body;
+  async deleteFor<T>(path: string, query: Query = {}): Promise<T> {
+    return (await this.#json<T>("DELETE", path, { searchParams: query })).body;
   }
 
   /** Whether the server has it. */

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
@@ -24,6 +24,13 @@ afterAll(async () => {
 
 const runners = (...args: string[]) => maia(["runners", ...args], { env, cwd: folder });
 const json = async (...args: string[]) => JSON.parse((await runners(...args, "--json")).stdout);
+
+async function post(path: string, body: object): Promise<void> {
+  const key = (await readFile(join(env.MAIA_DATA_DIR!, "admin-key"), "utf8")).trim();
+  const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" };
+  const { status } = await fetch(env.MAIA_URL + path, { method: "POST", headers, body: JSON.stringify(body) });
+  expect(status).toBe(201);
+}
 
 describe("maia runners", () => {
   it("looks a runner's way over, says 0 where it is free, and names what is not with what to do (ux 12)", async () => {
@@ -56,7 +63,13 @@ describe("maia runners", () => {
     expect(shown.stdout).toMatch(/status +PENDING: it has never connected \(0 instances\)/);
     expect((await json("show", "east")).config).toMatchObject({ env: { TZ: "UTC" }, cpu: "0.5" });
     expect((await runners("deployment", "east")).stdout).toContain("docker run");
-    const removed = await runners("remove", "east");
+    const environment = { name: "leaning", defaultRunner: "east" };
+    await post("/v1/projects/default/environments", environment);
+    expect(await runners("remove", "east")).toMatchObject({
+      code: 5,
+      stderr: expect.stringContaining("default/leaning"),
+    });
+    const removed = await runners("remove", "east", "--force");
     expect([removed.code, removed.stdout]).toEqual([0, expect.stringContaining("east is removed. ")]);
     expect(removed.stdout).toContain("Clean up on your host");
     expect((await runners("show", "east")).code).toBe(3);
