@@ -7,6 +7,12 @@ const logger = readLogging(process.env, "runner", process.stderr.isTTY === true)
 const CLOSE_WAIT_MS = 20_000;
 const LONGEST_TIMER_MS = 2_147_483_647;
 
+/** Whoever forked us over a channel supervises us: when they are gone, however they went, nobody wants us here. */
+if (process.connected) {
+  process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
+  process.channel?.unref();
+}
+
 let stopWithinMs = 0;
 try {
   stopWithinMs = Math.min(readConfig(process.env).drainLimitMs + KILL_WAIT_MS + CLOSE_WAIT_MS, LONGEST_TIMER_MS);

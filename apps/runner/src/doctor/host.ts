@@ -46,15 +46,14 @@ export async function checkDisk({ dataDir }: RunnerConfig): Promise<string> {
   const probe = join(dataDir, `doctor-${process.pid}`);
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o711 });
-    await writeFile(probe, "", { flag: "wx", mode: 0o600 });
+    await writeFile(probe, "", { mode: 0o600 });
+    await rm(probe);
   } catch (error) {
     throw new Trouble(
       `the data directory ${dataDir} cannot be written to (${(error as NodeJS.ErrnoException).code})`,
       "Give its folder to the account of the runner, or set MAIA_RUNNER_DATA_DIR to another",
       { cause: error },
     );
-  } finally {
-    await rm(probe, { force: true });
   }
   const { bavail, bsize, ffree, files } = await statfs(dataDir);
   const freeBytes = bavail * bsize;
