@@ -1,17 +1,14 @@
 import { readLogging, runService } from "@maia/service";
 import { readConfig } from "./config.js";
 import { KILL_WAIT_MS, start } from "./start.js";
+import { obeySupervisor } from "./supervisor.js";
 
 const logger = readLogging(process.env, "runner", process.stderr.isTTY === true);
 /** Between the end of a drain and the end of the process, in milliseconds: answers, executor, files. */
 const CLOSE_WAIT_MS = 20_000;
 const LONGEST_TIMER_MS = 2_147_483_647;
 
-/** Whoever forked us over a channel supervises us: when they are gone, however they went, nobody wants us here. */
-if (process.connected) {
-  process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
-  process.channel?.unref();
-}
+const stopLimitMs = obeySupervisor();
 
 let stopWithinMs = 0;
 try {
@@ -19,4 +16,6 @@ try {
 } catch {
   // start reports it
 }
-await runService("maia runner", logger, async () => start(readConfig(process.env), { logger }), { stopWithinMs });
+await runService("maia runner", logger, async () => start(readConfig(process.env), { logger, stopLimitMs }), {
+  stopWithinMs,
+});

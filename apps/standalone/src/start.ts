@@ -1,7 +1,7 @@
 import { ensureAdminKey, start as startApi } from "@maia/api";
 import type { Clock } from "@maia/domain";
 import { start as startEngine } from "@maia/engine";
-import { type Logger, Resources } from "@maia/service";
+import { type Logger, Resources, STOP_WITHIN_MS } from "@maia/service";
 import type { DataDir } from "@maia/storage";
 import { openStores } from "@maia/stores";
 import type { StandaloneConfig } from "./config.js";
@@ -13,6 +13,8 @@ export interface RunningMaia extends AsyncDisposable {
   readonly dataDir: DataDir;
   readonly engineId: string;
   readonly isolation: string;
+  /** How long its stop may take. In milliseconds. */
+  readonly stopWithinMs: number;
   /** How many processes of its own the hosted runner may have; null: the engine does its work. */
   readonly poolMax: number | null;
   /** Replaces the hosted runner's processes one by one, where it has some. */
@@ -34,6 +36,7 @@ export async function start(
   const pool = config.pool ? stack.use(await startPool(config.pool, config, { ...deps, apiUrl: api.url })) : null;
   const running = stack.move();
   const { engineId, isolation } = engine;
+  const stopWithinMs = config.engine.drainMs + STOP_WITHIN_MS;
   const [roll, poolMax] = [async () => pool?.roll(), config.pool?.max ?? null];
   return {
     url: api.url,

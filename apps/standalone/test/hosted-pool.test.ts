@@ -75,7 +75,7 @@ describe("the hosted pool", () => {
     expect(attempt).toMatchObject({ status: "SUCCEEDED", instanceId: expect.stringMatching(/^ins_/) });
     const hosted = await client.get("/v1/runners/hosted");
     expect(hosted).toMatchObject({ status: "RUNNING", connected: true, instances: 1, platform: "hosted" });
-    const managed = { status: 409, json: { code: "RUNNER_MANAGED" } };
+    const managed = { status: 409, body: { code: "RUNNER_MANAGED" } };
     for (const command of ["RESTART", "STOP"])
       expect(await client.call("POST", "/v1/runners/hosted/commands", { command })).toMatchObject(managed);
     expect(await client.call("GET", "/v1/runners/hosted/credentials")).toMatchObject(managed);
@@ -156,6 +156,20 @@ describe("the hosted pool", () => {
     maia.spawn("up");
     await eventually("Maia is back", async () => (await fetch(`${maia.url}/readyz`)).ok);
     expect((await attemptsOf(job.id)).map(({ status }) => status)).toEqual(["SUCCEEDED"]);
+  });
+
+  it("ends what takes too long when Maia stops, which counts against no budget (F27, G22)", async () => {
+    await start({ MAIA_DRAIN_LIMIT_MS: "300", MAIA_MAX_ATTEMPTS_LOST: "1" });
+    await connects(1);
+    const job = await begun(3);
+    expect(await maia.part("up").stop()).toBe(0);
+    maia.spawn("up");
+    const run = await maia.client.finished(job.id);
+    const ends = run.steps[0]!.attempts.map(({ status, failure }) => [status, failure?.code]);
+    expect(ends).toEqual([
+      ["LOST", "DRAIN_TIMEOUT"],
+      ["SUCCEEDED", undefined],
+    ]);
   });
 
   it("hands the work back to the engine where it is switched off", async () => {

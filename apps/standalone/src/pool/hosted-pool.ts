@@ -25,6 +25,8 @@ export interface HostedPoolDeps {
 
 /** Between two looks at the work at least, and at most. In milliseconds. */
 const LOOK_MS = { least: 200, most: 5_000 } as const;
+/** How long one may take to report and leave once its tasks have had their time. In milliseconds. */
+const LATE_MS = 12_000;
 /** How long a process may take until the gateway knows it. In milliseconds. */
 const CONNECT_MS = 60_000;
 
@@ -69,10 +71,10 @@ export class HostedPool implements AsyncDisposable {
     this.#stop.abort();
     await Promise.all([this.#watching, this.#rolling]);
     const all = [...this.#runners.values()];
-    for (const runner of all) runner.stop();
+    for (const runner of all) runner.stop(this.deps.drainMs);
     const late = setTimeout(() => {
       for (const runner of all) runner.kill();
-    }, this.deps.drainMs);
+    }, this.deps.drainMs + LATE_MS);
     await Promise.all(all.map(({ gone }) => gone));
     clearTimeout(late);
   }

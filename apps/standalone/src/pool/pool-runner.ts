@@ -40,12 +40,13 @@ export class PoolRunner {
     return this.#gone.promise;
   }
 
-  /** Has it finish its tasks, say goodbye and end. */
-  stop(): void {
+  /** Has it finish its tasks, say goodbye and end; within so many milliseconds, where its own limit is not meant. */
+  stop(withinMs: number | null = null): void {
     if (this.#isStopping) return;
     this.#isStopping = true;
     if (this.#restart) clearTimeout(this.#restart);
-    if (this.#child) this.#child.kill("SIGTERM");
+    if (this.#child)
+      this.#child.send({ stopWithinMs: withinMs }, () => {}); // one that cannot hear it has ended
     else this.#gone.resolve();
   }
 
