@@ -23,7 +23,11 @@ afterAll(async () => {
 });
 
 const runners = (...args: string[]) => maia(["runners", ...args], { env, cwd: folder });
-const json = async (...args: string[]) => JSON.parse((await runners(...args, "--json")).stdout);
+const json = async (...args: string[]) => {
+  const ran = await runners(...args, "--json");
+  expect(ran).toMatchObject({ code: 0, stderr: "" });
+  return JSON.parse(ran.stdout);
+};
 
 async function post(path: string, body: object): Promise<void> {
   const key = (await readFile(join(env.MAIA_DATA_DIR!, "admin-key"), "utf8")).trim();

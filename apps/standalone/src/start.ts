@@ -43,6 +43,7 @@ export async function start(
     dataDir,
     engineId,
     isolation,
+    stopWithinMs,
     poolMax,
     roll,
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),

@@ -40,17 +40,6 @@ export function runnerById(
   return sql.get(`SELECT * FROM "Runner" WHERE "id" = ?`, id);
 }
 
-/** How many tasks the instances of a runner that take new ones can have, and how many are bound to them. */
-export async function instanceRoom(sql: Sql, runnerId: string): Promise<{ slots: number; bound: number }> {
-  const row = await sql.get<{ slots: number | null; bound: number | null }>(
-    `SELECT SUM(i."slots") AS "slots", SUM((SELECT COUNT(*) FROM "Attempt" a WHERE a."status" IN ('DISPATCHING', 'RUNNING')
-       AND a."runnerId" = i."runnerId" AND a."instanceId" = i."id")) AS "bound" FROM "RunnerInstance" i
-     WHERE i."runnerId" = ? AND i."silentAt" IS NULL AND i."stoppedAt" IS NULL AND i."stoppingAt" IS NULL`,
-    runnerId,
-  );
-  return { slots: row?.slots ?? 0, bound: row?.bound ?? 0 };
-}
-
 async function sightsOf(sql: Sql, runners: readonly RunnerRow[]): Promise<RunnerView[]> {
   const ask = new Question(
     sql,
