@@ -1,4 +1,4 @@
-import { type JobView, type RunnerView, readRooms, runnerById, type Sql, viewRunner } from "@maia/db";
+import { isEnginesOwn, type JobView, type RunnerView, readRooms, runnerById, type Sql, viewRunner } from "@maia/db";
 import {
   type AllowList,
   chooseInstance,
@@ -28,7 +28,7 @@ export async function explainRunner(sql: Sql, job: JobView, autoResumeMs: number
   }
   const view = await viewRunner(sql, row);
   const paused = explainPause(view, autoResumeMs, now);
-  return [...paused, ...(row.platform === "hosted" ? [] : await explainInstances(sql, view, autoResumeMs, now))];
+  return [...paused, ...(isEnginesOwn(row) ? [] : await explainInstances(sql, view, autoResumeMs, now))];
 }
 
 function explainPause({ name, sight }: RunnerView, autoResumeMs: number, now: Date): Reason[] {

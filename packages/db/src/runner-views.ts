@@ -1,4 +1,5 @@
 import { type InstanceFacts, isConnected, type RunnerSight, type RunnerTrack } from "@maia/domain";
+import { isEnginesOwn } from "./hosted-pool.js";
 import { fromCursor, isIdOf, type Page, type PageRequest, toPage } from "./pages.js";
 import type { RunnerRow } from "./projects.js";
 import { fromDbTime } from "./time.js";
@@ -61,7 +62,7 @@ async function sightsOf(sql: Sql, runners: readonly RunnerRow[]): Promise<Runner
     ask.all<InstanceRow>(`SELECT "id", "runnerId", "version", "helloAt", "silentAt", "stoppingAt", "stoppedAt" FROM "RunnerInstance"
       WHERE "runnerId" IN (?) AND ("stoppedAt" IS NULL OR "id" IN (SELECT MAX("id") FROM "RunnerInstance" WHERE "runnerId" IN (?) GROUP BY "runnerId"))
       ORDER BY "id"`),
-    runners.some(({ platform }) => platform === "hosted") ? engineFacts(sql) : [],
+    runners.some(isEnginesOwn) ? engineFacts(sql) : [],
   ]);
   const pauseOf = new Map(pauses.map((pause) => [pause.runnerId, pause]));
   const instancesOf = Map.groupBy(instances, ({ runnerId }) => runnerId);
@@ -73,7 +74,7 @@ async function sightsOf(sql: Sql, runners: readonly RunnerRow[]): Promise<Runner
         pause: pauseFacts(pauseOf.get(row.id)),
         inFlight: inFlight.get(row.id) ?? 0,
         openTransactions: transactions.get(row.id) ?? 0,
-        instances: row.platform === "hosted" ? engines : own.map(instanceFacts),
+        instances: isEnginesOwn(row) ? engines : own.map(instanceFacts),
       },
       versions: own.map((one) => ({ version: one.version, connected: isConnected(instanceFacts(one)) })),
       queued: (steps.get(row.id) ?? 0) + (jobs.get(row.id) ?? 0),

@@ -55,6 +55,8 @@ function quantity(max: number): Shape<number> {
   return { schema: { type: "number", minimum: 0, maximum: max }, read: (at) => at.number(0, max) };
 }
 
+export const about = named("GatewayAbout", object({ protocol: text() }), { protocol: "1.0" });
+
 export const hello = named(
   "GatewayHello",
   open({

@@ -10,6 +10,13 @@ export function parseWelcome(body: string): Welcome {
   return { instanceId, generation, heartbeatMs };
 }
 
+/** Reads what the gateway says of itself. */
+export function parseProtocol(body: string): string {
+  const { protocol } = parse(body);
+  if (typeof protocol !== "string") throw noGateway("a question for its protocol");
+  return protocol;
+}
+
 /** Reads the answer to a poll. Commands that cannot be carried out as they stand count as unknown. */
 export function parsePollAnswer(body: string): PollAnswer {
   const { tasks, commands, openTransactions: open } = parse(body);
