@@ -99,7 +99,9 @@ export class FleetWatch {
     const lost = live.filter(({ instanceId }) => !byId.has(instanceId) || gone.has(instanceId));
     if (lost.length > 0)
       await afar.giveUp(idsOf(lost), "The runner's instance is gone, or was not heard of for too long");
-    const stopping = live.filter(({ instanceId, handed }) => handed === 0 && byId.get(instanceId)?.isStopping === 1);
+    const stopping = live.filter(
+      ({ id, instanceId, handed }) => handed === 0 && byId.get(instanceId)?.isStopping === 1 && !afar.isMember(id),
+    );
     if (stopping.length > 0) await afar.takeBack(idsOf(stopping), "The runner's instance stops");
   }
 

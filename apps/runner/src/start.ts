@@ -94,9 +94,8 @@ export async function start(config: RunnerConfig, deps: RunnerDeps): Promise<Run
     }),
   );
   stack.defer(() => {
-    const drained = attempts.drain(stopLimitMs() ?? config.drainLimitMs, KILL_WAIT_MS);
-    carrier.announceStop();
-    return drained;
+    attempts.takeNoMore();
+    return attempts.drain(stopLimitMs() ?? config.drainLimitMs, KILL_WAIT_MS, carrier.announceStop());
   });
   const does = config.carrier.kind === "direct" ? "the runner listens" : "the runner dials out and listens on nothing";
   logger.info(does, { url: carrier.url, ledgerId, isolation: executor.isolation, slots });

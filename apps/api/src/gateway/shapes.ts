@@ -126,6 +126,9 @@ export const pollAnswer = named(
       ),
       SLOTS_MAX,
     ),
+    openTransactions: integer(0, Number.MAX_SAFE_INTEGER, {
+      description: "Open on the instance: one that stops waits for them, and takes their steps meanwhile",
+    }),
   }),
 );
 
