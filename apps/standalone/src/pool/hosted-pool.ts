@@ -59,11 +59,15 @@ export class HostedPool implements AsyncDisposable {
 
   /** Replaces all that live now: the next one is there before the last is let go, and no task is lost. */
   roll(): Promise<void> {
-    this.#rolling = this.#rolling.then(async () => {
-      this.deps.logger.info("the hosted runners are replaced one by one", { runners: this.#working.length });
-      for (const runner of this.#working) if (!(await this.#replace(runner))) return;
-    });
+    this.#rolling = this.#rolling
+      .then(() => this.#replaceAll())
+      .catch((error: unknown) => this.deps.logger.error("the hosted runners could not be replaced", { error }));
     return this.#rolling;
+  }
+
+  async #replaceAll(): Promise<void> {
+    this.deps.logger.info("the hosted runners are replaced one by one", { runners: this.#working.length });
+    for (const runner of this.#working) if (!(await this.#replace(runner))) return;
   }
 
   /** Lets all finish what they have for a while, and ends them. */
