@@ -94,12 +94,13 @@ describe("the hosted pool", () => {
     await connects(1);
     await client.call("POST", "/v1/runners/hosted/commands", { command: "PAUSE" });
     await client.apply(workflow("hello", "echo hello\n"));
-    const job = await client.submit("hello");
+    const [job] = [await client.submit("hello"), await client.submit("hello"), await client.submit("hello")];
     const why = await eventually("it says why", async () => {
       const reasons = JSON.stringify(await client.get(`/v1/jobs/${job.id}/why`));
       return reasons.includes("RUNNER_PAUSED") && reasons;
     });
     expect(why).toContain("hosted");
+    expect(maia.part("up").log).not.toContain("the hosted pool changes its size"); // no process more would help
     await client.call("POST", "/v1/runners/hosted/commands", { command: "RESUME" });
     expect(await attemptsOf(job.id)).toHaveLength(1);
   });
