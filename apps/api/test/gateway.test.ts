@@ -236,6 +236,18 @@ describe("A pause", () => {
 });
 
 describe("An instance that stops", () => {
+  it("is told so once the transactions have ended that are open on it (G22)", async () => {
+    const { run } = await anOffer(api, us, workflow);
+    const transaction = { runId: run.id, name: "money", runnerId: runner.id, instanceId: us.instanceId };
+    await api.db.write(({ models }) =>
+      models.stepTransaction.create({ data: { ...transaction, ledgerId: us.ledgerId, openedAt: api.now } }),
+    );
+    await api.db.write((tx) => createRunnerCommand(tx, { ...us, type: "RESTART" }, api.now));
+    expect((await us.poll()).json.commands).toEqual([]);
+    await api.db.write(({ models }) => models.stepTransaction.updateMany({ data: { closedAt: api.now } }));
+    expect((await us.poll()).json.commands).toMatchObject([{ type: "RESTART" }]);
+  });
+
   it.each(["says so", "was told so"])("and %s gets no new tasks (G22)", async (how) => {
     const { ref } = await anOffer(api, us, workflow);
     if (how === "was told so") await api.db.write((tx) => createRunnerCommand(tx, { ...us, type: "STOP" }, api.now));

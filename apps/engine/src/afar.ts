@@ -86,13 +86,6 @@ export class Afar {
     return live;
   }
 
-  /** True for a step of a transaction, which is finished where it is open. */
-  isMember(id: string): boolean {
-    const far = this.#attempts.get(id);
-    const step = far?.version.snapshot.steps.find(({ key }) => key === far.ref.stepKey);
-    return step !== undefined && step.transaction !== null && !step.rollback;
-  }
-
   /** Gives attempts up: those that left Maia are lost, the others taken back, which is nobody's fault. */
   async giveUp(ids: readonly string[], why: string): Promise<void> {
     for (const id of ids) await this.#end(id, (handed) => (handed ? lost(why) : withdrawn(why)));

@@ -100,7 +100,8 @@ export class FleetWatch {
     if (lost.length > 0)
       await afar.giveUp(idsOf(lost), "The runner's instance is gone, or was not heard of for too long");
     const stopping = live.filter(
-      ({ id, instanceId, handed }) => handed === 0 && byId.get(instanceId)?.isStopping === 1 && !afar.isMember(id),
+      ({ instanceId, handed, inTransaction }) =>
+        handed === 0 && inTransaction === 0 && byId.get(instanceId)?.isStopping === 1,
     );
     if (stopping.length > 0) await afar.takeBack(idsOf(stopping), "The runner's instance stops");
   }

@@ -283,6 +283,49 @@ describe("A pause", () => {
     await world.until(job, "SUCCEEDED");
   });
 
+  it("is quiet once a transaction has ended that was the last of its run (G21)", async () => {
+    const queue = await world.workflow("tx", [
+      { key: "a", script: "ok", transaction: "t" },
+      { key: "undo", script: "ok", transaction: "t", rollback: true },
+    ]);
+    const runner = await fleet.runner("north");
+    world.runnerId = runner;
+    await fleet.hello(runner);
+    await world.engine();
+    const job = await queue();
+    const [a] = await fleet.take();
+    await fleet.started(a!);
+    await fleet.pause(runner);
+    await untilStatus(runner, "PAUSING");
+    await fleet.end(a!);
+    await world.until(job, "SUCCEEDED");
+    await untilStatus(runner, "PAUSED");
+  });
+
+  it("waits for a transaction to be undone that has failed in it, on whichever instance (G21)", async () => {
+    const queue = await world.workflow("tx", [
+      { key: "a", script: "ok", transaction: "t" },
+      { key: "undo", script: "ok", transaction: "t", rollback: true },
+      { key: "later", script: "ok", deps: ["a"] },
+    ]);
+    const runner = await fleet.runner("north");
+    world.runnerId = runner;
+    await fleet.hello(runner);
+    await world.engine();
+    const job = await queue();
+    const [a] = await fleet.take();
+    await fleet.started(a!);
+    await fleet.pause(runner);
+    await untilStatus(runner, "PAUSING");
+    await fleet.end(a!, 1);
+    const [undo] = await fleet.take();
+    expect(undo).toMatchObject({ stepKey: "undo" });
+    expect(await status(runner)).toBe("PAUSING");
+    await fleet.end(undo!);
+    await world.until(job, "FAILED");
+    await untilStatus(runner, "PAUSED");
+  });
+
   it("ends by itself, counted from the moment that all was quiet (G21)", async () => {
     const queue = await world.workflow("one", [{ key: "a", script: "ok" }]);
     const runner = await fleet.runner("north");
@@ -356,6 +399,50 @@ describe("A transaction", () => {
     const seen = await world.until(job, "FAILED");
     expect(seen.steps).toEqual(["a:SUCCEEDED(SUCCEEDED)", "b:FAILED(LOST)", "undo:SUCCEEDED(SUCCEEDED)"]);
     expect(await world.db.sql.all(`SELECT 1 FROM "StepTransaction" WHERE "closedAt" IS NULL`)).toEqual([]);
+  });
+
+  it("goes on on an instance that is about to stop, to its end (G22)", async () => {
+    const queue = await world.workflow("tx", [
+      { key: "a", script: "ok", transaction: "t" },
+      { key: "b", script: "ok", deps: ["a"], transaction: "t" },
+    ]);
+    const runner = await fleet.runner("north");
+    world.runnerId = runner;
+    const first = await fleet.hello(runner);
+    await world.engine({ env: { ...SHORT, MAIA_RUNNER_UNKNOWN_MS: "60000" } });
+    const job = await queue();
+    const [a] = await fleet.take();
+    await fleet.started(a!);
+    await fleet.set(first, "stoppingAt");
+    await untilStatus(runner, "STOPPING");
+    await fleet.end(a!);
+    await until(async () => (await fleet.offered()).length === 1);
+    await fleet.hello(runner); // another look at the fleet, which must not take it back
+    await untilStatus(runner, "RUNNING");
+    const [b] = await fleet.take();
+    expect(b).toMatchObject({ stepKey: "b", instanceId: first });
+    await fleet.end(b!);
+    await world.until(job, "SUCCEEDED");
+  });
+
+  it("is undone on an instance that is about to stop, where there is no other (G22)", async () => {
+    const queue = await world.workflow("tx", [
+      { key: "a", script: "ok", transaction: "t" },
+      { key: "undo", script: "ok", transaction: "t", rollback: true },
+    ]);
+    const runner = await fleet.runner("north");
+    world.runnerId = runner;
+    const first = await fleet.hello(runner);
+    await world.engine();
+    const job = await queue();
+    const [a] = await fleet.take();
+    await fleet.started(a!);
+    await fleet.set(first, "stoppingAt");
+    await fleet.end(a!, 1);
+    const [undo] = await fleet.take();
+    expect(undo).toMatchObject({ stepKey: "undo", instanceId: first });
+    await fleet.end(undo!);
+    expect((await world.until(job, "FAILED")).failure).toMatchObject({ code: "STEP_EXIT_CODE" });
   });
 
   it("whose instance goes between two of its steps is rolled back too", async () => {

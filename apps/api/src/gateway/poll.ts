@@ -28,7 +28,8 @@ export async function answerPoll(call: PollCall): Promise<Orders> {
   try {
     const found = await wait(call, seat, speaker);
     const tasks = await readyTasks(context, found.attempts);
-    const { size: openTransactions } = await openTransactionsOn(context.db.sql, speaker.runnerId, params.id);
+    const open = await openTransactionsOn(context.db.sql, speaker.runnerId);
+    const openTransactions = [...open.values()].filter((instanceId) => instanceId === params.id).length;
     return { tasks, commands: found.commands, openTransactions };
   } finally {
     clearTimeout(timer);
