@@ -23,7 +23,11 @@ afterAll(async () => {
 });
 
 const runners = (...args: string[]) => maia(["runners", ...args], { env, cwd: folder });
-const json = async (...args: string[]) => JSON.parse((await runners(...args, "--json")).stdout);
+const json = async (...args: string[]) => {
+  const ran = await runners(...args, "--json");
+  expect(ran).toMatchObject({ code: 0, stderr: "" });
+  return JSON.parse(ran.stdout);
+};
 
 async function post(path: string, body: object): Promise<void> {
   const key = (await readFile(join(env.MAIA_DATA_DIR!, "admin-key"), "utf8")).trim();
@@ -33,6 +37,24 @@ async function post(path: string, body: object): Promise<void> {
 }
 
 describe("maia runners", () => {
+  it("looks a runner's way over, says 0 where it is free, and names what is not with what to do (ux 12)", async () => {
+    const made = await runners("create", "sick", "--platform", "self_managed");
+    const given = Object.fromEntries(
+      [...made.stdout.matchAll(/^(MAIA_\w+)=(\S+)$/gm)].map(([, name, text]) => [name, text]),
+    );
+    const doctor = (more: Record<string, string>, ...flags: string[]) => {
+      const own = { MAIA_GATEWAY_URL: env.MAIA_URL!, MAIA_RUNNER_DATA_DIR: join(folder, "sick"), ...given, ...more };
+      return maia(["runners", "doctor", ...flags], { env: own, cwd: folder });
+    };
+    const well = await doctor({}, "--json");
+    expect([well.code, JSON.parse(well.stdout).firstFailure]).toEqual([0, null]);
+    expect(await json("show", "sick")).toMatchObject({ status: "PENDING", instances: 0 });
+    const ill = await doctor({ MAIA_CLIENT_SECRET: "another" });
+    expect([ill.code, ill.stdout]).toEqual([1, expect.stringMatching(/^credentials +✖ failed/m)]);
+    expect(ill.stderr).toMatch(/credentials fails: .*\n.*maia runners credentials/);
+    expect((await runners("remove", "sick")).code).toBe(0);
+  });
+
   it("makes, lists, shows and removes a runner, and says what stays behind (F2, F3, F4, F52)", async () => {
     const made = await runners("create", "east", "--platform", "self_managed", "--env", "TZ=UTC", "--cpu", "0.5");
     expect([made.code, made.stderr]).toEqual([0, expect.stringContaining("maia runners deployment east")]);

@@ -81,10 +81,10 @@ export class Carrier {
     const flight: Flight = { ...onGround(inHand, attempt.ref), ...so };
     this.#flights.set(flight.ref.id, flight);
     void this.#fly(flight, () => this.#send(flight, attempt))
-      .catch((error: unknown) => {
+      .catch(async (error: unknown) => {
         this.deps.logger.error("an attempt could not be followed", { attemptId: flight.ref.id, error });
         this.deps.slots.give();
-        return this.deps.broken(flight, error);
+        if (!flight.isLetGo) await this.deps.broken(flight, error);
       })
       .catch((error: unknown) => this.deps.logger.error("a run could not be set aside", { error }));
   }
@@ -126,8 +126,7 @@ export class Carrier {
   killAllOf(runId: string): void {
     for (const flight of this.#flights.values()) {
       if (flight.run.id !== runId) continue;
-      this.#flights.delete(flight.ref.id);
-      flight.leave?.();
+      this.#setDown(flight);
       this.deps.executor.cancel(flight.ref.id, "kill").catch(() => {});
     }
   }
@@ -137,6 +136,7 @@ export class Carrier {
     const deps = await packagesOf(flight, this.#packages);
     const { task, find } = await buildTask(this.deps, flight.run, flight.version, { ...attempt, deps }, rules);
     if (flight.stop !== null && flight.lastSeq === flight.seqBase && this.isLocal) throw new StoppedBeforeStart();
+    if (flight.isLetGo) throw new LetGo();
     const fromSeq = flight.lastSeq - flight.seqBase + 1;
     for await (const frames of executor.start(task, find, { ledgerId: attempt.ledgerId, fromSeq }))
       yield afterOwnLines(flight.seqBase, frames);
@@ -151,7 +151,7 @@ export class Carrier {
           backoff.reset();
         } catch (error) {
           if (this.deps.stopped.aborted) return;
-          if (error instanceof LetGo) return this.#refused(flight);
+          if (flight.isLetGo || error instanceof LetGo) return this.#refused(flight);
           const end = this.#judgeError(error, flight);
           if (end) return await this.#end(flight, end);
         }
@@ -165,7 +165,7 @@ export class Carrier {
   /** Records what a stream brings. "again": it broke off or has a gap, so ask for the rest. */
   async #consume(flight: Flight, stream: AsyncIterable<readonly Frame[]>): Promise<"over" | "again"> {
     for await (const frames of stream) {
-      if (frames.every((frame) => frame.type === "heartbeat")) continue;
+      if (!flight.isLetGo && frames.every((frame) => frame.type === "heartbeat")) continue;
       const landing = await this.#record(flight, frames);
       if (landing.kind === "flying") flight.lastSeq = landing.lastSeq;
       else if (landing.kind === "landed") return "over";
@@ -184,18 +184,22 @@ export class Carrier {
   async #record(flight: Flight, frames: readonly Frame[]): Promise<Landing> {
     const now = this.deps.clock();
     const instead = flight.draining ? drained() : null;
-    if (!frames.some((frame) => frame.type === "exit"))
-      return this.deps.writes.patiently((tx) => landFrames(tx, flight.ref, frames, instead, now));
-    return this.#ending(flight, (tx) => landFrames(tx, flight.ref, frames, instead, now), now);
+    // Asked inside of the write, which may have waited for its turn: our kill ends an attempt that is not ours to end.
+    const land = async (tx: Tx): Promise<Landing> =>
+      flight.isLetGo ? { kind: "refused" } : await landFrames(tx, flight.ref, frames, instead, now);
+    if (!frames.some((frame) => frame.type === "exit")) return this.deps.writes.patiently(land);
+    return this.#ending(flight, land, now);
   }
 
   async #end(flight: Flight, end: AttemptEnd): Promise<void> {
     const now = this.deps.clock();
     const ending = async (tx: Tx): Promise<Landing> => {
+      if (flight.isLetGo) return { kind: "refused" };
       await endUnheard(tx, flight.ref, end, now);
       return { kind: "landed" };
     };
-    await this.#ending(flight, ending, now);
+    const landing = await this.#ending(flight, ending, now);
+    if (landing.kind === "refused") this.#refused(flight);
   }
 
   /** Ends an attempt and advances its run in one write; the slot it held is there for the run's next step. */
@@ -224,9 +228,15 @@ export class Carrier {
     this.deps.landed(flight, null);
   }
 
-  #letGo(flight: Flight): void {
+  /** From here on nothing is recorded of the attempt, and it is not sent again. */
+  #setDown(flight: Flight): void {
+    flight.isLetGo = true;
     if (this.#flights.get(flight.ref.id) === flight) this.#flights.delete(flight.ref.id);
     flight.leave?.();
+  }
+
+  #letGo(flight: Flight): void {
+    this.#setDown(flight);
     if (this.isLocal) this.deps.executor.cancel(flight.ref.id, "kill").catch(() => {}); // gone already: nothing to end
   }
 

@@ -19,6 +19,7 @@ import { FleetWatch } from "./fleet-watch.js";
 import type { InHand } from "./flights.js";
 import { versionOf } from "./fork.js";
 import { Lease, type Monotonic } from "./lease.js";
+import type { OpenedAttempt } from "./opening.js";
 import { pause } from "./pause.js";
 import { Pinnings } from "./pinning.js";
 import { QueueWatch } from "./queue-watch.js";
@@ -41,8 +42,8 @@ export interface EngineDeps {
   /** Checks the params of the jobs that schedules make. */
   readonly schemas: SchemaWorker;
   readonly executor: Executor;
-  /** The runner that attempts are noted with. */
-  readonly runnerId: string;
+  /** The runner that this engine's own attempts are noted with; null: all is done elsewhere. */
+  readonly runnerId: string | null;
 }
 
 /** How often an executor that has not been reached is looked at again, in milliseconds. */
@@ -157,6 +158,7 @@ export class Engine implements AsyncDisposable {
       wakeAt,
       writes: this.#writes,
       monotonic: deps.monotonic,
+      ownId: deps.runnerId,
       afar: this.#afar,
     });
     this.#queue = new QueueWatch({ db, clock, monotonic: deps.monotonic, writes: this.#writes });
@@ -217,7 +219,8 @@ export class Engine implements AsyncDisposable {
     await this.#adopter.first();
     const room = this.#room();
     if (room === null) return;
-    if (room > 0 && (await this.#claimer.claim(this.deps.runnerId, room))) this.#ticker.wake();
+    const { runnerId: own } = this.deps;
+    if (own !== null && room > 0 && (await this.#claimer.claim(own, room))) this.#ticker.wake();
     const waiting = others.length > 0 ? await queuedSteps(this.deps.db.sql) : new Map<string, number>();
     for (const runnerId of others) {
       const ahead = QUEUED_AHEAD - (waiting.get(runnerId) ?? 0);
@@ -294,6 +297,10 @@ export class Engine implements AsyncDisposable {
 
   /** Does outside of the database what a committed write asks for. */
   #follow(inHand: InHand, advanced: Advanced): void {
+    if (!this.#isInHand(inHand)) {
+      this.#leave(advanced.opened);
+      return;
+    }
     for (const opened of advanced.opened) {
       if (opened.afar) this.#afar.follow(inHand, opened.ref, opened.afar);
       else this.#carrier.carry(inHand, opened);
@@ -307,10 +314,20 @@ export class Engine implements AsyncDisposable {
     }
     if (advanced.retryAt) this.#ticker.wakeAt(advanced.retryAt.getTime() - this.deps.clock().getTime());
     if (!advanced.over) this.#due.watch(inHand);
-    if (advanced.over && this.#runs.get(inHand.run.id)?.run.epoch === inHand.run.epoch) {
+    if (advanced.over) {
       this.#forget(inHand.run.id);
       this.#ticker.wake();
     }
+  }
+
+  #isInHand({ run }: InHand): boolean {
+    return this.#runs.get(run.id)?.run.epoch === run.epoch;
+  }
+
+  /** Leaves attempts to whoever takes their run over: it was let go of while the write that opened them had begun. */
+  #leave(opened: readonly OpenedAttempt[]): void {
+    for (const { afar } of opened) if (afar === null) this.#slots.give();
+    if (opened.length > 0) this.#ticker.wake();
   }
 
   /** Lets go of a run that has ended, or is somebody else's. */

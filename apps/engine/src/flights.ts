@@ -23,11 +23,13 @@ export interface Flight extends InHand {
   draining: boolean;
   /** While the attempt waits for something before it is sent: gives the wait up. */
   leave: (() => void) | null;
+  /** True once the attempt is for somebody else to end: what is heard of it from then on follows from our own kill. */
+  isLetGo: boolean;
 }
 
 /** An attempt of which nothing is recorded yet. */
 export function onGround(inHand: InHand, ref: AttemptRef): Flight {
-  return { ref, ...inHand, lastSeq: 0, seqBase: 0, stop: null, draining: false, leave: null };
+  return { ref, ...inHand, lastSeq: 0, seqBase: 0, stop: null, draining: false, leave: null, isLetGo: false };
 }
 
 /**

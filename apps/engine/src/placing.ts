@@ -36,8 +36,8 @@ export type Place =
 
 /** What this engine can offer, and the rules of waiting. */
 export interface PlacingRules extends QueueRules {
-  /** The runner that stands for the engine's own executor. */
-  readonly runnerId: string;
+  /** The runner that stands for the engine's own executor; null: none does. */
+  readonly runnerId: string | null;
   /** The ledger of that executor; null while it cannot be reached. */
   readonly ledgerId: string | null;
   /** How long an instance may be silent until what it held is lost. In milliseconds. */

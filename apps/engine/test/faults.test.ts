@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { describe, expect, it } from "@jest/globals";
-import { auditAfter, toDbTime } from "@maia/db";
+import { auditAfter, type Db, endEngine, toDbTime } from "@maia/db";
 import { ScriptedExecutor } from "./support/scripted-executor.js";
 import { World } from "./support/world.js";
 
@@ -225,6 +225,88 @@ describe("an engine that was declared dead", () => {
     await world.stop(heir);
   });
 });
+
+describe("an engine that loses its lease while a step runs as its own process", () => {
+  const env = { MAIA_LEASE_RENEW_MS: "10", MAIA_LEASE_TTL_MS: "5000" };
+  const endLease = (world: World, engineId: string) =>
+    world.db.write((tx) => endEngine(tx, engineId, null, new Date()));
+
+  /** Lets all steps end well until the job has ended. */
+  async function ended(world: World, executor: ScriptedExecutor, job: string) {
+    return await until(world, async () => {
+      executor.release();
+      const seen = await world.look(job);
+      return ["SUCCEEDED", "FAILED", "CANCELED"].includes(seen.job) && seen;
+    });
+  }
+
+  it("records nothing of the kill that follows: the attempt is lost, and tried again by whoever takes the run over (G7, F18)", async () => {
+    await using world = await World.open();
+    await using other = await World.database(world.folder);
+    const [ours, theirs] = [new ScriptedExecutor("local:ours"), new ScriptedExecutor("local:theirs")];
+    const queue = await world.workflow("held", [{ key: "a", script: "hold" }]);
+    const loser = await world.engine({ executor: ours, env: { ...env, MAIA_RUN_CONCURRENCY: "1" } });
+    const job = await queue();
+    await until(world, async () => ours.started.length === 1);
+    const lost = loser.engineId;
+    await endLease(world, lost);
+    await until(world, async () => ours.cancels.length > 0);
+    await world.engine({ executor: theirs, env, db: other });
+    const seen = await Promise.race([ended(world, ours, job), ended(world, theirs, job)]);
+    expect([seen.job, seen.steps]).toEqual(["SUCCEEDED", ["a:SUCCEEDED(LOST SUCCEEDED)"]]);
+  });
+
+  it("starts nothing of a run that it has let go of, although the write that opened it came through (G6, G7)", async () => {
+    await using world = await World.open();
+    const local = new ScriptedExecutor("local:here");
+    const queue = await world.workflow("two", [
+      { key: "a", script: "hold" },
+      { key: "b", script: "ok", deps: ["a"] },
+    ]);
+    const hold = heldOpening(world.db, "b");
+    const loser = await world.engine({ executor: local, env: { ...env, ...ONE_AT_A_TIME }, db: hold.db });
+    const job = await queue();
+    await until(world, async () => local.started.length === 1);
+    local.release();
+    await hold.held;
+    const lost = loser.engineId;
+    await endLease(world, lost);
+    await until(world, async () => loser.engineId !== lost);
+    hold.release();
+    const seen = await ended(world, local, job);
+    expect([seen.job, seen.steps]).toEqual(["SUCCEEDED", ["a:SUCCEEDED(SUCCEEDED)", "b:SUCCEEDED(LOST SUCCEEDED)"]]);
+    expect(local.started.filter((key) => key.includes("/b"))).toEqual([expect.stringMatching(/b#2$/)]);
+  });
+});
+
+/** A database that tells of the write which opens the first attempt of a step only once the test releases it. */
+function heldOpening(db: Db, stepKey: string) {
+  const [held, free] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let isHeld = false;
+  const write: Db["write"] = async (fn, ...more) => {
+    let isFirst = false;
+    const result = await db.write(
+      async (tx) => {
+        const made = await fn(tx);
+        isFirst = !isHeld && (await tx.sql.get(`SELECT 1 FROM "Attempt" WHERE "stepKey" = ?`, stepKey)) !== undefined;
+        isHeld ||= isFirst;
+        return made;
+      },
+      ...more,
+    );
+    if (isFirst) held.resolve();
+    if (isFirst) await free.promise;
+    return result;
+  };
+  const late = new Proxy(db, {
+    get: (target, name) => {
+      if (name === "write") return write;
+      const value = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  return { db: late, held: held.promise, release: () => free.resolve() };
+}
 
 describe("a limit of time", () => {
   const held = [

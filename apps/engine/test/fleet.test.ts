@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { requestCancel } from "@maia/db";
 import { Fleet } from "./support/fleet.js";
@@ -236,11 +237,9 @@ describe("A pause", () => {
     await fleet.end(running!);
     await untilStatus(runner, "PAUSED");
     expect(await fleet.offered()).toEqual([]);
-    expect((await Promise.all(jobs.map((id) => world.look(id)))).map(({ job }) => job)).toEqual([
-      "SUCCEEDED",
-      "RUNNING",
-      "RUNNING",
-    ]);
+    await world.until(jobs[0]!, "SUCCEEDED");
+    for (const job of jobs.slice(1)) await world.until(job, "RUNNING");
+    expect(await fleet.offered()).toEqual([]);
     await fleet.resume(pause);
     for (const job of jobs.slice(1)) {
       const [next] = await fleet.take();
@@ -248,6 +247,27 @@ describe("A pause", () => {
       await world.until(job, "SUCCEEDED");
     }
     await untilStatus(runner, "RUNNING");
+  });
+
+  it("is part of the duration of the runs that wait through it (G21)", async () => {
+    const queue = await world.workflow("one", [{ key: "a", script: "ok" }]);
+    const runner = await fleet.runner("north");
+    world.runnerId = runner;
+    await fleet.hello(runner);
+    await world.engine();
+    const pause = await fleet.pause(runner);
+    await untilStatus(runner, "PAUSED");
+    const job = await queue();
+    await world.until(job, "RUNNING");
+    const pausedMs = 300;
+    await delay(pausedMs); // the pause lasts; nothing else happens that could be waited for
+    await fleet.resume(pause);
+    const [attempt] = await fleet.take();
+    await fleet.end(attempt!);
+    await world.until(job, "SUCCEEDED");
+    const text = `SELECT "startedAt", "finishedAt" FROM "Run" WHERE "jobRunId" = ?`;
+    const run = await world.db.sql.get<{ startedAt: string; finishedAt: string }>(text, job);
+    expect(Date.parse(run!.finishedAt) - Date.parse(run!.startedAt)).toBeGreaterThanOrEqual(pausedMs);
   });
 
   it("waits for an open transaction to end, whose steps still start (G21)", async () => {

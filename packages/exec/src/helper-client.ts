@@ -46,7 +46,8 @@ export class HelperClient {
   ) {
     const main = fileURLToPath(new URL("../dist/helper/main.js", import.meta.url));
     const env = { ...helperEnvironment(), ...(stage ? { MAIA_EXEC_STAGE: stage } : {}) };
-    this.child = spawn("/bin/sh", ["-c", BEGIN, "sh", process.execPath, main], {
+    const whose = [open.home, String(process.pid)];
+    this.child = spawn("/bin/sh", ["-c", BEGIN, "sh", process.execPath, main, ...whose], {
       env,
       stdio: ["pipe", "pipe", "pipe"],
       detached: true,

@@ -1,14 +1,17 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import type { Frame, IsolationLevel } from "@maia/runner-protocol";
-import { childrenOf } from "../src/processes.js";
+import { allProcesses, childrenOf, signal } from "../src/processes.js";
 import { commandLine, levelsHere, newMark, Outcome, processesMarked, sleepMarked, until, Workshop } from "./kit.js";
 
 const levels = await levelsHere();
+const HELPER = "helper/main.js";
+const MAIN = fileURLToPath(new URL("../dist/helper/main.js", import.meta.url));
 const ENGINE = fileURLToPath(new URL("./engine.mjs", import.meta.url));
 
 /** A tree of three: in the group, in a session of its own, and forked twice; two of them ignore SIGTERM. */
@@ -99,6 +102,54 @@ describe.each(levels)("at the level %s no process of a step outlives", (level) =
     await workshop[Symbol.asyncDispose]();
     expect((await outcome).exit).toMatchObject({ reason: "lost" });
     expect([processesMarked(mark), readdirSync(root)]).toEqual([[], []]);
+  });
+});
+
+describe("a helper", () => {
+  const OPENS = `import { openLocalExecutor } from "${new URL("../dist/index.js", import.meta.url)}";
+    const { root, executors } = JSON.parse(process.env.SETUP);
+    const rest = { ledgerId: "l", isolation: "auto", leaseTtlMs: 15_000, poolSize: 2, keep: async () => ({}), log() {} };
+    await Promise.all(Array.from({ length: executors }, () => openLocalExecutor({ root, ...rest })));`;
+
+  function supervisor(root: string, executors: number): ChildProcess {
+    const env = { SETUP: JSON.stringify({ root, executors }), PATH: "/usr/local/bin:/usr/bin:/bin" };
+    return spawn(process.execPath, ["--input-type=module", "-e", OPENS], { env, stdio: "ignore" });
+  }
+
+  /** Helpers below a root, whoever started them. */
+  const helpersOf = (root: string) =>
+    allProcesses().filter((pid) => [HELPER, root].every((part) => commandLine(pid).includes(part)));
+
+  it("outlives none of its supervisors, whenever they are killed while they start, one or two, with one helper or three (G17)", async () => {
+    const root = mkdtempSync(join(tmpdir(), "maia-exec-"));
+    cleanUps.push(() => rmSync(root, { recursive: true, force: true }));
+    for (let trial = 0; trial < 20; trial++) {
+      const supervisors = Array.from({ length: 1 + (trial % 2) }, () => supervisor(root, 1 + (trial % 3)));
+      await until(() => helpersOf(root).length > 0);
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 300)); // any moment of their start
+      for (const one of supervisors) one.kill("SIGKILL");
+      await until(() => helpersOf(root).length === 0, 5_000);
+    }
+    expect(helpersOf(root)).toEqual([]);
+  }, 180_000); // many starts, on a machine that may be busy
+
+  it("ends with its supervisor although somebody else holds its input open (G17)", async () => {
+    const root = mkdtempSync(join(tmpdir(), "maia-exec-"));
+    cleanUps.push(() => rmSync(root, { recursive: true, force: true }));
+    // The supervisor's end of the input is the output of another child too, which lives on.
+    const script = `const { spawn } = require("node:child_process");
+      const helper = spawn(process.execPath, [process.env.MAIN, process.env.ROOT, String(process.pid)],
+        { stdio: ["pipe", "pipe", "ignore"], detached: true });
+      const keeps = spawn("sleep", ["60"], { stdio: ["ignore", helper.stdin._handle.fd, "ignore"], detached: true });
+      console.log(keeps.pid); setInterval(() => {}, 1000);`;
+    const env = { MAIN, ROOT: root, PATH: "/usr/local/bin:/usr/bin:/bin" };
+    const one = spawn(process.execPath, ["-e", script], { env, stdio: ["ignore", "pipe", "inherit"] });
+    cleanUps.push(() => one.kill("SIGKILL"));
+    const [line] = (await once(one.stdout!, "data")) as [Buffer];
+    cleanUps.push(() => signal(Number(line.toString()), "SIGKILL"));
+    await until(() => helpersOf(root).length === 1);
+    one.kill("SIGKILL");
+    await until(() => helpersOf(root).length === 0, 5_000);
   });
 });
 

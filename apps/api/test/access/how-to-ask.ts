@@ -97,6 +97,7 @@ export const howToAsk: Readonly<Record<string, HowToAsk>> = {
     audit: "token.issue",
   },
 
+  describeGateway: { ask: [at("/v1/gateway")], status: 200 },
   sayHello: {
     ask: [(scene) => json("/v1/gateway/instances", { ...hello, ledgerId: `lgr_${scene.name()}` })],
     status: 200,

@@ -7,8 +7,11 @@ import { startGuard } from "./guard.js";
 import { Helper } from "./helper.js";
 import { Outbox } from "./outbox.js";
 import { prepare } from "./prepare.js";
+import { watchSupervisor } from "./supervisor.js";
 
-closeInherited(process.argv.slice(2).map(Number));
+// The folder stands there only to be seen: it says whose helper this is.
+const [_home, supervisor, ...inherited] = process.argv.slice(2);
+closeInherited(inherited.map(Number));
 
 /** How long the last trees have to be gone after the executor's death. */
 const LAST_MS = 20_000;
@@ -29,15 +32,21 @@ async function open(message: OpenMessage): Promise<void> {
   outbox.send(prepared.ready);
 }
 
+let mark: string | null = null;
+let isLeaving = false;
+
 /** The executor is gone: nothing that it started may stay. */
-function leave(mark: string | null): void {
+function leave(): void {
+  if (isLeaving) return;
+  isLeaving = true;
   helper?.endAll();
   const until = performance.now() + LAST_MS;
   const look = (): void => {
     if ((helper?.isIdle ?? true) || performance.now() > until) {
       if (mark) for (const pid of findMarked([mark])) signal(pid, "SIGKILL");
       guard?.kill("SIGKILL");
-      process.exit(0);
+      // An orderly exit waits for threads of its own, which a process in the middle of its start may never see end.
+      process.kill(process.pid, "SIGKILL");
     }
     setTimeout(look, 5);
   };
@@ -53,7 +62,7 @@ function closeInherited(descriptors: readonly number[]): void {
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => undefined);
 process.stdout.on("error", () => undefined);
 
-let mark: string | null = null;
+watchSupervisor(Number(supervisor), leave);
 const lines = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY });
 lines.on("line", (line) => {
   const message = JSON.parse(line) as ToHelper;
@@ -62,4 +71,4 @@ lines.on("line", (line) => {
     void open(message);
   } else helper?.handle(message);
 });
-lines.on("close", () => leave(mark));
+lines.on("close", leave);

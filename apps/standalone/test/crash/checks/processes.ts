@@ -19,19 +19,21 @@ export async function checkOrphans(trial: Trial, mark: string): Promise<void> {
 /** No process of Maia or of a step is left 5 s after the parts have ended. */
 export async function checkNoneLeft(trial: Trial, mark: string, survived: string): Promise<void> {
   await Promise.all([...trial.maia.processes.values()].map((part) => part.ended()));
-  const none = async () => (await marked(mark)).length === 0;
+  const marks = [mark, trial.maia.dataDir, trial.maia.runnerDir ?? trial.maia.dataDir];
+  const none = async () => (await marked(...marks)).length === 0;
   await eventually(`no process outlives ${survived}`, none, GONE_MS).catch(async () => {
-    trial.violate(`G17 processes ${await marked(mark)} outlived ${survived}`);
+    trial.violate(`G17 processes ${await marked(...marks)} outlived ${survived}`);
   });
 }
 
-/** The names of processes that have the mark in their environment. */
-async function marked(mark: string): Promise<string[]> {
+/** The names of processes that have one of the marks in their environment or, as helpers have, on their command line. */
+async function marked(...marks: readonly string[]): Promise<string[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(
     pids.map(async (pid) => {
-      const environ = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => ""); // it ended meanwhile
-      if (!environ.includes(mark)) return null;
+      const files = [`/proc/${pid}/environ`, `/proc/${pid}/cmdline`];
+      const told = await Promise.all(files.map((file) => readFile(file, "latin1").catch(() => ""))); // it ended meanwhile
+      if (!marks.some((mark) => told.some((text) => text.includes(mark)))) return null;
       return (await readFile(`/proc/${pid}/comm`, "latin1").catch(() => "ended")).trim();
     }),
   );
