@@ -99,11 +99,11 @@ export class FleetWatch {
     const lost = live.filter(({ instanceId }) => !byId.has(instanceId) || gone.has(instanceId));
     if (lost.length > 0)
       await afar.giveUp(idsOf(lost), "The runner's instance is gone, or was not heard of for too long");
-    const stopping = live.filter(
-      ({ instanceId, handed, inTransaction }) =>
-        handed === 0 && inTransaction === 0 && byId.get(instanceId)?.isStopping === 1,
-    );
+    const waiting = live.filter(({ handed, inTransaction }) => handed === 0 && inTransaction === 0);
+    const stopping = waiting.filter(({ instanceId }) => byId.get(instanceId)?.isStopping === 1);
     if (stopping.length > 0) await afar.takeBack(idsOf(stopping), "The runner's instance stops");
+    const silent = waiting.filter(({ instanceId }) => byId.get(instanceId)?.isSilent === 1 && !gone.has(instanceId));
+    if (silent.length > 0) await afar.takeBack(idsOf(silent), "Nothing is heard of the runner's instance");
   }
 
   /** Notes when all has ended that ran on a paused runner, and when the pause is over by itself. */

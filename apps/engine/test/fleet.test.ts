@@ -187,6 +187,24 @@ describe("An instance that is not heard of", () => {
     expect(await status(runner)).toBe("RUNNING");
   });
 
+  it("gives back at once what never left Maia, and another instance takes it long before the window (G11, F25)", async () => {
+    const queue = await world.workflow("one", [{ key: "a", script: "ok" }]);
+    const runner = await fleet.runner("north");
+    world.runnerId = runner;
+    const first = await fleet.hello(runner);
+    await world.engine({
+      env: { ...SHORT, MAIA_RUNNER_RECONNECT_WINDOW_MS: "600000", MAIA_RUNNER_UNKNOWN_MS: "60000" },
+    });
+    const job = await queue();
+    await until(async () => (await fleet.offered())[0]?.instanceId === first);
+    const second = await fleet.hello(runner);
+    await fleet.set(first, "silentAt");
+    await until(async () => (await fleet.offered())[0]?.instanceId === second);
+    const [again] = await fleet.take();
+    await fleet.end(again!);
+    await world.until(job, "SUCCEEDED");
+  });
+
   it("gives back a task that never left Maia, and nobody is blamed (G11)", async () => {
     const queue = await world.workflow("one", [{ key: "a", script: "ok" }]);
     world.runnerId = await fleet.runner("north");
