@@ -4,7 +4,7 @@ export default {
   moduleNameMapper: { "^(\\.{1,2}/.*)\\.js$": "$1" },
   testMatch: ["<rootDir>/{packages,apps}/*/{src,test}/**/*.test.ts", "<rootDir>/examples/**/*.test.ts"],
   setupFiles: ["<rootDir>/scripts/jest-setup.js"],
-  testTimeout: 60_000,
+  testTimeout: 240_000, // a guard against hangs; how fast anything is, is measured in `pnpm bench`
   maxWorkers: 2,
   transform: {
     "^.+\\.ts$": [

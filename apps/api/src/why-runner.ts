@@ -1,5 +1,14 @@
-import { instanceRoom, type JobView, type RunnerView, runnerById, type Sql, viewRunner } from "@maia/db";
-import { type AllowList, isAllowed, isConnected, isPaused, pausedUntil, runnerStatus } from "@maia/domain";
+import { isEnginesOwn, type JobView, type RunnerView, readRooms, runnerById, type Sql, viewRunner } from "@maia/db";
+import {
+  type AllowList,
+  chooseInstance,
+  type InstanceRoom,
+  isAllowed,
+  isConnected,
+  isPaused,
+  pausedUntil,
+  runnerStatus,
+} from "@maia/domain";
 import type { Reason } from "./why.js";
 
 /** Why a job's runner takes nothing of it now; empty where it does, or will as soon as it is asked. */
@@ -19,7 +28,7 @@ export async function explainRunner(sql: Sql, job: JobView, autoResumeMs: number
   }
   const view = await viewRunner(sql, row);
   const paused = explainPause(view, autoResumeMs, now);
-  return [...paused, ...(row.platform === "hosted" ? [] : await explainInstances(sql, view, autoResumeMs, now))];
+  return [...paused, ...(isEnginesOwn(row) ? [] : await explainInstances(sql, view, autoResumeMs, now))];
 }
 
 function explainPause({ name, sight }: RunnerView, autoResumeMs: number, now: Date): Reason[] {
@@ -49,10 +58,28 @@ async function explainInstances(sql: Sql, view: RunnerView, autoResumeMs: number
       { code: "RUNNER_NOT_CONNECTED", message, action: `Start an instance of it: GET /v1/runners/${name}/deployment` },
     ];
   }
-  if (live.every(({ stoppingAt }) => stoppingAt !== null))
-    return [{ code: "RUNNER_STOPPING", message: `The runner ${name} is stopping, and takes nothing new` }];
-  const { slots, bound } = await instanceRoom(sql, id);
-  if (bound < slots) return [];
-  const message = `All ${slots} slots of the runner ${name} are in use`;
-  return [{ code: "RUNNER_BUSY", message, action: "Start another instance of it, or wait for a task to end" }];
+  const rooms = await readRooms(sql, id);
+  const slots = rooms.filter(isConnected).reduce((sum, room) => sum + room.slots, 0);
+  switch (chooseInstance(rooms).wait) {
+    case "RUNNER_STOPPING":
+      return [{ code: "RUNNER_STOPPING", message: `The runner ${name} is stopping, and takes nothing new` }];
+    case "RUNNER_OVERLOADED": {
+      const message = `The runner ${name} takes nothing new until its hosts are less busy${loadOf(rooms)}`;
+      return [{ code: "RUNNER_OVERLOADED", message, action: "Start another instance of it on another host, or wait" }];
+    }
+    case "RUNNER_BUSY": {
+      const message = `All ${slots} slots of the runner ${name} are in use`;
+      return [{ code: "RUNNER_BUSY", message, action: "Start another instance of it, or wait for a task to end" }];
+    }
+    default:
+      return [];
+  }
+}
+
+/** How busy the calmest host is, where it tells. */
+function loadOf(rooms: readonly InstanceRoom[]): string {
+  const [calmest] = rooms.filter(({ cpu }) => cpu !== null).sort((a, b) => (a.cpu ?? 0) - (b.cpu ?? 0));
+  if (!calmest) return "";
+  const memory = calmest.memory === null ? "" : `, memory ${Math.round(calmest.memory * 100)} %`;
+  return ` (CPU ${Math.round((calmest.cpu ?? 0) * 100)} %${memory})`;
 }

@@ -106,6 +106,7 @@ describe("the table of who may ask what (G31, B111)", () => {
       if (["api-keys", "audit-events"].includes(area) || path.includes("/secrets") || path.includes("/credentials"))
         return "admin";
       if (method === "get") return "viewer";
+      if (method === "delete" && ["jobs", "runs"].includes(area)) return "editor";
       if (["jobs", "batches", "runs", "blobs"].includes(area) || path.endsWith("/trigger")) return "operator";
       const isEditors = ["workflows", "schedules"].includes(area) || path.includes("/environments");
       return isEditors ? "editor" : "admin";

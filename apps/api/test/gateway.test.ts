@@ -236,6 +236,18 @@ describe("A pause", () => {
 });
 
 describe("An instance that stops", () => {
+  it("is told so once the transactions have ended that are open on it (G22)", async () => {
+    const { run } = await anOffer(api, us, workflow);
+    const transaction = { runId: run.id, name: "money", runnerId: runner.id, instanceId: us.instanceId };
+    await api.db.write(({ models }) =>
+      models.stepTransaction.create({ data: { ...transaction, ledgerId: us.ledgerId, openedAt: api.now } }),
+    );
+    await api.db.write((tx) => createRunnerCommand(tx, { ...us, type: "RESTART" }, api.now));
+    expect((await us.poll()).json.commands).toEqual([]);
+    await api.db.write(({ models }) => models.stepTransaction.updateMany({ data: { closedAt: api.now } }));
+    expect((await us.poll()).json.commands).toMatchObject([{ type: "RESTART" }]);
+  });
+
   it.each(["says so", "was told so"])("and %s gets no new tasks (G22)", async (how) => {
     const { ref } = await anOffer(api, us, workflow);
     if (how === "was told so") await api.db.write((tx) => createRunnerCommand(tx, { ...us, type: "STOP" }, api.now));
@@ -264,7 +276,7 @@ describe("A cancel", () => {
   it("before the hand-over ends the attempt here: it never starts (G16)", async () => {
     const { ref, run } = await anOffer(api, us, workflow);
     await api.db.write((tx) => requestCancel(tx, run.jobId, api.now));
-    expect((await us.poll()).json).toEqual({ tasks: [], commands: [] });
+    expect((await us.poll()).json).toMatchObject({ tasks: [], commands: [] });
     const row = await attemptRow(api, ref.id);
     expect([row?.status, row?.reason]).toEqual(["CANCELED", "canceled"]);
   });

@@ -58,6 +58,17 @@ describe("a pause", () => {
     expect((await api.get(`/v1/runners/${id}`)).json.status).toBe("PAUSED");
   });
 
+  it("holds up nobody who works on workflows (F65)", async () => {
+    const { id } = await aRunner(api, { name: "held" });
+    await anInstance(api, id);
+    expect((await command(id, "PAUSE")).json.status).toBe("PAUSED");
+    const steps = [{ key: "a", script: "export default () => ({})" }];
+    const published = await api.put("/v1/workflows/edited-meanwhile", { steps });
+    expect([published.status, published.json.published]).toEqual([201, true]);
+    const job = await api.post("/v1/jobs", { workflow: "edited-meanwhile", runner: "held" });
+    expect([job.status, job.json.status]).toEqual([201, "QUEUED"]);
+  });
+
   it("that is asked for again changes nothing, and RESUME of what is not paused is a conflict (B104)", async () => {
     const { id } = await aRunner(api, { name: "twice" });
     await anInstance(api, id);

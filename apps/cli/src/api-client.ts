@@ -82,8 +82,8 @@ export class ApiClient {
   }
 
   /** Deletes something whose answer tells more than that it is gone. */
-  async deleteFor<T>(path: string): Promise<T> {
-    return (await this.#json<T>("DELETE", path, {})).body;
+  async deleteFor<T>(path: string, query: Query = {}): Promise<T> {
+    return (await this.#json<T>("DELETE", path, { searchParams: query })).body;
   }
 
   /** Whether the server has it. */
@@ -126,7 +126,7 @@ export class ApiClient {
     for (let cursor: string | undefined; items.length < limit; ) {
       const page = await this.get<Page<T>>(path, { ...query, limit: Math.min(limit - items.length, 100), cursor });
       items.push(...page.items);
-      if (page.nextCursor === null || page.items.length === 0) break;
+      if (page.nextCursor === null) break;
       cursor = page.nextCursor;
     }
     return items;

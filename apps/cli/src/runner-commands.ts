@@ -35,6 +35,11 @@ export function addRunnerCommands(program: Command, context: Context, act: Act):
     .option("--idempotency-key <key>", "the same key never makes a second runner");
   act(create, async (flags: CreateFlags, name: string) => (await load()).createRunner(context, name, flags));
 
+  const doctor = runners
+    .command("doctor")
+    .description("find out what keeps the runner of this environment from working; run it where the runner runs");
+  act(doctor, async (flags: CommonFlags) => (await import("./commands/runner-doctor.js")).doctor(context, flags));
+
   const yes = (command: Command) => command.option("--yes", "do it without asking for words to be typed");
   const commands = [
     ["pause", "PAUSE", "let it finish its tasks and queue new ones, for maintenance"],

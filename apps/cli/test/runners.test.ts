@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
@@ -23,9 +23,38 @@ afterAll(async () => {
 });
 
 const runners = (...args: string[]) => maia(["runners", ...args], { env, cwd: folder });
-const json = async (...args: string[]) => JSON.parse((await runners(...args, "--json")).stdout);
+const json = async (...args: string[]) => {
+  const ran = await runners(...args, "--json");
+  expect(ran).toMatchObject({ code: 0, stderr: "" });
+  return JSON.parse(ran.stdout);
+};
+
+async function post(path: string, body: object): Promise<void> {
+  const key = (await readFile(join(env.MAIA_DATA_DIR!, "admin-key"), "utf8")).trim();
+  const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" };
+  const { status } = await fetch(env.MAIA_URL + path, { method: "POST", headers, body: JSON.stringify(body) });
+  expect(status).toBe(201);
+}
 
 describe("maia runners", () => {
+  it("looks a runner's way over, says 0 where it is free, and names what is not with what to do (ux 12)", async () => {
+    const made = await runners("create", "sick", "--platform", "self_managed");
+    const given = Object.fromEntries(
+      [...made.stdout.matchAll(/^(MAIA_\w+)=(\S+)$/gm)].map(([, name, text]) => [name, text]),
+    );
+    const doctor = (more: Record<string, string>, ...flags: string[]) => {
+      const own = { MAIA_GATEWAY_URL: env.MAIA_URL!, MAIA_RUNNER_DATA_DIR: join(folder, "sick"), ...given, ...more };
+      return maia(["runners", "doctor", ...flags], { env: own, cwd: folder });
+    };
+    const well = await doctor({}, "--json");
+    expect([well.code, JSON.parse(well.stdout).firstFailure]).toEqual([0, null]);
+    expect(await json("show", "sick")).toMatchObject({ status: "PENDING", instances: 0 });
+    const ill = await doctor({ MAIA_CLIENT_SECRET: "another" });
+    expect([ill.code, ill.stdout]).toEqual([1, expect.stringMatching(/^credentials +✖ failed/m)]);
+    expect(ill.stderr).toMatch(/credentials fails: .*\n.*maia runners credentials/);
+    expect((await runners("remove", "sick")).code).toBe(0);
+  });
+
   it("makes, lists, shows and removes a runner, and says what stays behind (F2, F3, F4, F52)", async () => {
     const made = await runners("create", "east", "--platform", "self_managed", "--env", "TZ=UTC", "--cpu", "0.5");
     expect([made.code, made.stderr]).toEqual([0, expect.stringContaining("maia runners deployment east")]);
@@ -38,7 +67,13 @@ describe("maia runners", () => {
     expect(shown.stdout).toMatch(/status +PENDING: it has never connected \(0 instances\)/);
     expect((await json("show", "east")).config).toMatchObject({ env: { TZ: "UTC" }, cpu: "0.5" });
     expect((await runners("deployment", "east")).stdout).toContain("docker run");
-    const removed = await runners("remove", "east");
+    const environment = { name: "leaning", defaultRunner: "east" };
+    await post("/v1/projects/default/environments", environment);
+    expect(await runners("remove", "east")).toMatchObject({
+      code: 5,
+      stderr: expect.stringContaining("default/leaning"),
+    });
+    const removed = await runners("remove", "east", "--force");
     expect([removed.code, removed.stdout]).toEqual([0, expect.stringContaining("east is removed. ")]);
     expect(removed.stdout).toContain("Clean up on your host");
     expect((await runners("show", "east")).code).toBe(3);

@@ -61,11 +61,11 @@ export async function advanceRun(
     const timedOut = (runWaitMs(who.times, run, version, now) ?? 1) <= 0;
     const facts = await readRunFacts(tx, run, version.snapshot, timedOut);
     if (!facts) return { ...work, over: true };
-    await closeTransactions(tx, run, version.snapshot.steps, facts, now);
     const actions = planRun(onSteadyTime(facts, who.times, now), now, who.limits);
     if (actions.length === 0) return { ...work, over: isOver(facts) };
     let again = false;
     for (const action of actions) again = (await carryOut(scene, facts, action, work)) || again;
+    await closeTransactions(tx, run, version.snapshot.steps, now);
     if (!again) return work;
   }
   throw new Error(`run ${run.id} is still not settled after ${MAX_ROUNDS} rounds`);

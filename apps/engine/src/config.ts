@@ -1,5 +1,5 @@
 import { readSecretKeys, type SecretKey } from "@maia/secrets";
-import { ConfigError, type Constants, type Env, readConstants, readUrl } from "@maia/service";
+import { ConfigError, type Constants, type Env, readConstants, readInteger, readUrl } from "@maia/service";
 
 export interface EngineConfig {
   readonly constants: Constants;
@@ -7,6 +7,8 @@ export interface EngineConfig {
   readonly isolation: "auto" | "sandbox" | "pid-namespace" | "process-group";
   /** The runner that the engine dials; null: it runs steps itself. */
   readonly runner: { readonly url: string; readonly token: string } | null;
+  /** True: runners of a pool do the hosted runner's work, and this engine none of it. */
+  readonly hasPool: boolean;
   /** Where packages come from; null: the machine's own settings say so. */
   readonly packages: { readonly npmRegistry: string | null; readonly pythonIndex: string | null };
   /** What secrets are encrypted with; null: the key in the data directory. */
@@ -35,7 +37,13 @@ export function readConfig(env: Env): EngineConfig {
   };
   const secretKeys = readSecretKeys(env);
   const [urlAllow, urlDns] = [env.MAIA_URL_ALLOW ?? "", env.MAIA_URL_DNS ?? ""];
-  return { constants, isolation, packages, runner: readRunner(env), secretKeys, urlAllow, urlDns, drainMs };
+  const runner = readRunner(env);
+  const hasPool = readInteger(env, "MAIA_HOSTED_POOL", 0) > 0;
+  if (runner && hasPool)
+    throw new ConfigError(
+      "RUNNER_URL and MAIA_HOSTED_POOL are both set, and each says who does the work; set one of them",
+    );
+  return { constants, isolation, packages, runner, hasPool, secretKeys, urlAllow, urlDns, drainMs };
 }
 
 function readRunner(env: Env): EngineConfig["runner"] {

@@ -42,8 +42,8 @@ export interface EngineDeps {
   /** Checks the params of the jobs that schedules make. */
   readonly schemas: SchemaWorker;
   readonly executor: Executor;
-  /** The runner that attempts are noted with. */
-  readonly runnerId: string;
+  /** The runner that this engine's own attempts are noted with; null: all is done elsewhere. */
+  readonly runnerId: string | null;
 }
 
 /** How often an executor that has not been reached is looked at again, in milliseconds. */
@@ -158,6 +158,7 @@ export class Engine implements AsyncDisposable {
       wakeAt,
       writes: this.#writes,
       monotonic: deps.monotonic,
+      ownId: deps.runnerId,
       afar: this.#afar,
     });
     this.#queue = new QueueWatch({ db, clock, monotonic: deps.monotonic, writes: this.#writes });
@@ -218,7 +219,8 @@ export class Engine implements AsyncDisposable {
     await this.#adopter.first();
     const room = this.#room();
     if (room === null) return;
-    if (room > 0 && (await this.#claimer.claim(this.deps.runnerId, room))) this.#ticker.wake();
+    const { runnerId: own } = this.deps;
+    if (own !== null && room > 0 && (await this.#claimer.claim(own, room))) this.#ticker.wake();
     const waiting = others.length > 0 ? await queuedSteps(this.deps.db.sql) : new Map<string, number>();
     for (const runnerId of others) {
       const ahead = QUEUED_AHEAD - (waiting.get(runnerId) ?? 0);

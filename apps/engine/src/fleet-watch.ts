@@ -4,6 +4,7 @@ import {
   countOpenTransactions,
   type Db,
   gatewayBeats,
+  isEnginesOwn,
   markQuiet,
   markResumed,
   markSilent,
@@ -30,6 +31,8 @@ export interface FleetWatchDeps {
   readonly monotonic: Monotonic;
   readonly logger: Logger;
   readonly constants: Constants;
+  /** The runner that is this engine itself; null: none is. */
+  readonly ownId: string | null;
   readonly afar: Afar;
   readonly wakeAt: (ms: number) => void;
 }
@@ -52,7 +55,7 @@ export class FleetWatch {
     this.#silence = new Silence(Math.max(5 * this.#looksMs, 2_000), 3 * runnerHeartbeatMs);
   }
 
-  /** One look, unless the last one was just now. @returns the runners other than the hosted one. */
+  /** One look, unless the last one was just now. @returns the runners other than this engine itself. */
   async look(): Promise<readonly WatchedRunner[]> {
     const { db, monotonic, wakeAt } = this.deps;
     const now = monotonic();
@@ -63,9 +66,9 @@ export class FleetWatch {
     this.#next = now + SPACING_MS;
     const runners = await watchedRunners(db.sql);
     const pauses = await openPauses(db.sql);
-    this.#others = runners.filter(({ platform }) => platform !== "hosted");
+    this.#others = runners.filter(({ id }) => id !== this.deps.ownId);
     this.#isBusy = this.#others.length > 0 || pauses.length > 0;
-    if (this.#others.length > 0) await this.#listen(await watchedInstances(db.sql));
+    if (this.#others.length > 0 || this.deps.afar.size > 0) await this.#listen(await watchedInstances(db.sql));
     for (const pause of pauses) await this.#quieten(pause);
     if (this.#isBusy || runners.some(({ announcedStatus }) => announcedStatus !== "RUNNING"))
       for (const runner of runners) if (runner.isRemoved === 0) await this.#tell(runner);
@@ -96,7 +99,10 @@ export class FleetWatch {
     const lost = live.filter(({ instanceId }) => !byId.has(instanceId) || gone.has(instanceId));
     if (lost.length > 0)
       await afar.giveUp(idsOf(lost), "The runner's instance is gone, or was not heard of for too long");
-    const stopping = live.filter(({ instanceId, handed }) => handed === 0 && byId.get(instanceId)?.isStopping === 1);
+    const stopping = live.filter(
+      ({ instanceId, handed, inTransaction }) =>
+        handed === 0 && inTransaction === 0 && byId.get(instanceId)?.isStopping === 1,
+    );
     if (stopping.length > 0) await afar.takeBack(idsOf(stopping), "The runner's instance stops");
   }
 
@@ -136,10 +142,10 @@ export class FleetWatch {
   }
 }
 
-/** The hosted runner's instance is the engine that asks. */
-async function factsOf(db: Db, { id, platform }: WatchedRunner): Promise<RunnerFacts> {
-  const facts = await readRunnerFacts(db.sql, id);
-  if (platform !== "hosted") return facts;
+/** Without a pool the hosted runner's instance is the engine that asks. */
+async function factsOf(db: Db, runner: WatchedRunner): Promise<RunnerFacts> {
+  const facts = await readRunnerFacts(db.sql, runner.id);
+  if (!isEnginesOwn(runner)) return facts;
   return { ...facts, instances: [{ helloAt: new Date(0), silentAt: null, stoppingAt: null, stoppedAt: null }] };
 }
 

@@ -1,4 +1,4 @@
-import { Resources, readLogging, runService } from "@maia/service";
+import { Resources, readLogging, runService, STOP_WITHIN_MS } from "@maia/service";
 import { openStores, readStoresConfig } from "@maia/stores";
 import { readConfig } from "./config.js";
 import { start } from "./start.js";
@@ -15,5 +15,7 @@ await runService("maia engine", logger, async () => {
     await openStores(readStoresConfig(env), { constants: config.constants, logger, clock }),
   );
   stack.use(await start(config, { db, blobs, dataDir, logger, clock }));
-  return stack.move();
+  const running = stack.move();
+  const stopWithinMs = config.drainMs + STOP_WITHIN_MS;
+  return { stopWithinMs, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
 });

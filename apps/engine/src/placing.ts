@@ -36,8 +36,8 @@ export type Place =
 
 /** What this engine can offer, and the rules of waiting. */
 export interface PlacingRules extends QueueRules {
-  /** The runner that stands for the engine's own executor. */
-  readonly runnerId: string;
+  /** The runner that stands for the engine's own executor; null: none does. */
+  readonly runnerId: string | null;
   /** The ledger of that executor; null while it cannot be reached. */
   readonly ledgerId: string | null;
   /** How long an instance may be silent until what it held is lost. In milliseconds. */
@@ -53,12 +53,12 @@ export async function placeStep(
   hold: Hold,
   now: Date,
 ): Promise<Place> {
-  const bound = step.transaction && !step.rollback ? await findTransaction(sql, run.id, step.transaction) : undefined;
-  const isHeld = !bound && isPaused(await newestPause(sql, run.runnerId), rules.autoResumeMs, now);
-  if (run.runnerId !== rules.runnerId) return placeAfar({ sql, run, step, rules, now }, bound, isHeld);
+  const open = step.transaction ? await findTransaction(sql, run.id, step.transaction) : undefined;
+  const isHeld = !open && isPaused(await newestPause(sql, run.runnerId), rules.autoResumeMs, now);
+  if (run.runnerId !== rules.runnerId) return placeAfar({ sql, run, step, rules, now }, open, isHeld);
   if (isHeld) return { kind: "wait", forRunner: true, until: null };
   if (rules.ledgerId === null) return WAIT_HERE;
-  if (bound && bound.ledgerId !== rules.ledgerId) return GONE;
+  if (open && !step.rollback && open.ledgerId !== rules.ledgerId) return GONE;
   return hold.take() ? { kind: "here", ledgerId: rules.ledgerId } : WAIT_HERE;
 }
 
@@ -70,14 +70,17 @@ interface Question {
   readonly now: Date;
 }
 
-async function placeAfar(question: Question, bound: OpenTransaction | undefined, isHeld: boolean): Promise<Place> {
+async function placeAfar(question: Question, open: OpenTransaction | undefined, isHeld: boolean): Promise<Place> {
   const refused = await whyRefused(question);
   if (refused) return { kind: "refuse", end: refused };
   if (isHeld) return waitForRunner(question);
   const rooms = await readRooms(question.sql, question.run.runnerId);
-  const home = bound && rooms.find(({ id, ledgerId }) => id === bound.instanceId && ledgerId === bound.ledgerId);
-  if (bound && (!home || isLongGone(home, question))) return GONE;
-  const { instance } = home ? chooseBound(home) : chooseInstance(rooms);
+  const home = open && rooms.find(({ id, ledgerId }) => id === open.instanceId && ledgerId === open.ledgerId);
+  const isBound = open !== undefined && !question.step.rollback;
+  if (isBound && (!home || isLongGone(home, question))) return GONE;
+  // What undoes a transaction may do so on any instance, and on its own one also while that is about to stop.
+  const free = isBound ? undefined : chooseInstance(rooms).instance;
+  const instance = free ?? (home && chooseBound(home).instance);
   if (!instance) return waitForRunner(question);
   return { kind: "afar", instanceId: instance.id, ledgerId: instance.ledgerId };
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Db } from "@maia/db";
+import { type Db, findRunner, HOSTED_RUNNER, retirePool } from "@maia/db";
 import type { Clock } from "@maia/domain";
 import { openLocalExecutor } from "@maia/exec";
 import type { Executor } from "@maia/runner-protocol";
@@ -35,7 +35,8 @@ const POOL_SIZE = 4;
 /** Starts an engine: it adopts what dead engines left, then claims jobs until it is disposed. */
 export async function start(config: EngineConfig, deps: StartDeps): Promise<RunningEngine> {
   const executor = config.runner ? await openRemote(config, deps) : await openLocal(config, deps);
-  const hosted = await deps.db.sql.get<{ id: string }>(`SELECT "id" FROM "Runner" WHERE "name" = 'hosted'`);
+  const hosted = await findRunner(deps.db.sql, HOSTED_RUNNER);
+  if (hosted && !config.hasPool) await retirePool(deps.db, hosted, deps.clock());
   await noteIsolation(deps.db, executor.isolation, deps.clock());
   const schemas = openSchemas(config);
   const engine = await Engine.start(config, {
@@ -44,7 +45,7 @@ export async function start(config: EngineConfig, deps: StartDeps): Promise<Runn
     executor,
     secrets: new SecretBox(config.secretKeys, deps.dataDir.secretKey),
     fetcher: inputFetcher(config, deps.blobs),
-    runnerId: hosted?.id ?? "",
+    runnerId: config.hasPool ? null : (hosted?.id ?? null),
     monotonic: () => performance.now(),
   });
   const { db, blobs, clock, logger } = deps;

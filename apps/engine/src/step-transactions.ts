@@ -1,19 +1,17 @@
-import { closeTransaction, type OwnedRun, openTransactionsOf, type Tx } from "@maia/db";
-import type { RunFacts } from "@maia/domain";
+import { closeEndedTransaction, type OwnedRun, type Tx } from "@maia/db";
 import type { LoadedVersion } from "@maia/tasks";
 
-/** Closes the transactions whose members have all ended. */
+/** Closes the transactions whose steps have all ended, the one that undoes them too. To be asked once the steps have moved. */
 export async function closeTransactions(
   tx: Tx,
   run: OwnedRun,
   steps: LoadedVersion["snapshot"]["steps"],
-  facts: RunFacts,
   now: Date,
 ): Promise<void> {
-  if (!steps.some(({ transaction }) => transaction)) return;
-  for (const name of await openTransactionsOf(tx.sql, run.id)) {
-    const members = facts.steps.filter(({ transaction, rollback }) => transaction === name && !rollback);
-    if (members.every(({ status }) => status !== "PENDING" && status !== "RUNNING"))
-      await closeTransaction(tx, run, name, now);
-  }
+  for (const [name, group] of Map.groupBy(steps, ({ transaction }) => transaction))
+    if (name) await closeEndedTransaction(tx, run, name, keysOf(group), now);
+}
+
+function keysOf(steps: readonly { readonly key: string }[]): string[] {
+  return steps.map(({ key }) => key);
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { requestCancel } from "@maia/db";
 import { Fleet } from "./support/fleet.js";
@@ -218,11 +219,9 @@ describe("A pause", () => {
     await fleet.end(running!);
     await untilStatus(runner, "PAUSED");
     expect(await fleet.offered()).toEqual([]);
-    expect((await Promise.all(jobs.map((id) => world.look(id)))).map(({ job }) => job)).toEqual([
-      "SUCCEEDED",
-      "RUNNING",
-      "RUNNING",
-    ]);
+    await world.until(jobs[0]!, "SUCCEEDED");
+    for (const job of jobs.slice(1)) await world.until(job, "RUNNING");
+    expect(await fleet.offered()).toEqual([]);
     await fleet.resume(pause);
     for (const job of jobs.slice(1)) {
       const [next] = await fleet.take();
@@ -230,6 +229,27 @@ describe("A pause", () => {
       await world.until(job, "SUCCEEDED");
     }
     await untilStatus(runner, "RUNNING");
+  });
+
+  it("is part of the duration of the runs that wait through it (G21)", async () => {
+    const queue = await world.workflow("one", [{ key: "a", script: "ok" }]);
+    const runner = await fleet.runner("north");
+    world.runnerId = runner;
+    await fleet.hello(runner);
+    await world.engine();
+    const pause = await fleet.pause(runner);
+    await untilStatus(runner, "PAUSED");
+    const job = await queue();
+    await world.until(job, "RUNNING");
+    const pausedMs = 300;
+    await delay(pausedMs); // the pause lasts; nothing else happens that could be waited for
+    await fleet.resume(pause);
+    const [attempt] = await fleet.take();
+    await fleet.end(attempt!);
+    await world.until(job, "SUCCEEDED");
+    const text = `SELECT "startedAt", "finishedAt" FROM "Run" WHERE "jobRunId" = ?`;
+    const run = await world.db.sql.get<{ startedAt: string; finishedAt: string }>(text, job);
+    expect(Date.parse(run!.finishedAt) - Date.parse(run!.startedAt)).toBeGreaterThanOrEqual(pausedMs);
   });
 
   it("waits for an open transaction to end, whose steps still start (G21)", async () => {
@@ -261,6 +281,49 @@ describe("A pause", () => {
     const [c] = await fleet.take();
     await fleet.end(c!);
     await world.until(job, "SUCCEEDED");
+  });
+
+  it("is quiet once a transaction has ended that was the last of its run (G21)", async () => {
+    const queue = await world.workflow("tx", [
+      { key: "a", script: "ok", transaction: "t" },
+      { key: "undo", script: "ok", transaction: "t", rollback: true },
+    ]);
+    const runner = await fleet.runner("north");
+    world.runnerId = runner;
+    await fleet.hello(runner);
+    await world.engine();
+    const job = await queue();
+    const [a] = await fleet.take();
+    await fleet.started(a!);
+    await fleet.pause(runner);
+    await untilStatus(runner, "PAUSING");
+    await fleet.end(a!);
+    await world.until(job, "SUCCEEDED");
+    await untilStatus(runner, "PAUSED");
+  });
+
+  it("waits for a transaction to be undone that has failed in it, on whichever instance (G21)", async () => {
+    const queue = await world.workflow("tx", [
+      { key: "a", script: "ok", transaction: "t" },
+      { key: "undo", script: "ok", transaction: "t", rollback: true },
+      { key: "later", script: "ok", deps: ["a"] },
+    ]);
+    const runner = await fleet.runner("north");
+    world.runnerId = runner;
+    await fleet.hello(runner);
+    await world.engine();
+    const job = await queue();
+    const [a] = await fleet.take();
+    await fleet.started(a!);
+    await fleet.pause(runner);
+    await untilStatus(runner, "PAUSING");
+    await fleet.end(a!, 1);
+    const [undo] = await fleet.take();
+    expect(undo).toMatchObject({ stepKey: "undo" });
+    expect(await status(runner)).toBe("PAUSING");
+    await fleet.end(undo!);
+    await world.until(job, "FAILED");
+    await untilStatus(runner, "PAUSED");
   });
 
   it("ends by itself, counted from the moment that all was quiet (G21)", async () => {
@@ -336,6 +399,50 @@ describe("A transaction", () => {
     const seen = await world.until(job, "FAILED");
     expect(seen.steps).toEqual(["a:SUCCEEDED(SUCCEEDED)", "b:FAILED(LOST)", "undo:SUCCEEDED(SUCCEEDED)"]);
     expect(await world.db.sql.all(`SELECT 1 FROM "StepTransaction" WHERE "closedAt" IS NULL`)).toEqual([]);
+  });
+
+  it("goes on on an instance that is about to stop, to its end (G22)", async () => {
+    const queue = await world.workflow("tx", [
+      { key: "a", script: "ok", transaction: "t" },
+      { key: "b", script: "ok", deps: ["a"], transaction: "t" },
+    ]);
+    const runner = await fleet.runner("north");
+    world.runnerId = runner;
+    const first = await fleet.hello(runner);
+    await world.engine({ env: { ...SHORT, MAIA_RUNNER_UNKNOWN_MS: "60000" } });
+    const job = await queue();
+    const [a] = await fleet.take();
+    await fleet.started(a!);
+    await fleet.set(first, "stoppingAt");
+    await untilStatus(runner, "STOPPING");
+    await fleet.end(a!);
+    await until(async () => (await fleet.offered()).length === 1);
+    await fleet.hello(runner); // another look at the fleet, which must not take it back
+    await untilStatus(runner, "RUNNING");
+    const [b] = await fleet.take();
+    expect(b).toMatchObject({ stepKey: "b", instanceId: first });
+    await fleet.end(b!);
+    await world.until(job, "SUCCEEDED");
+  });
+
+  it("is undone on an instance that is about to stop, where there is no other (G22)", async () => {
+    const queue = await world.workflow("tx", [
+      { key: "a", script: "ok", transaction: "t" },
+      { key: "undo", script: "ok", transaction: "t", rollback: true },
+    ]);
+    const runner = await fleet.runner("north");
+    world.runnerId = runner;
+    const first = await fleet.hello(runner);
+    await world.engine();
+    const job = await queue();
+    const [a] = await fleet.take();
+    await fleet.started(a!);
+    await fleet.set(first, "stoppingAt");
+    await fleet.end(a!, 1);
+    const [undo] = await fleet.take();
+    expect(undo).toMatchObject({ stepKey: "undo", instanceId: first });
+    await fleet.end(undo!);
+    expect((await world.until(job, "FAILED")).failure).toMatchObject({ code: "STEP_EXIT_CODE" });
   });
 
   it("whose instance goes between two of its steps is rolled back too", async () => {

@@ -1,11 +1,14 @@
 import { readLogging, runService } from "@maia/service";
 import { readConfig } from "./config.js";
 import { KILL_WAIT_MS, start } from "./start.js";
+import { obeySupervisor } from "./supervisor.js";
 
 const logger = readLogging(process.env, "runner", process.stderr.isTTY === true);
 /** Between the end of a drain and the end of the process, in milliseconds: answers, executor, files. */
 const CLOSE_WAIT_MS = 20_000;
 const LONGEST_TIMER_MS = 2_147_483_647;
+
+const stopLimitMs = obeySupervisor();
 
 let stopWithinMs = 0;
 try {
@@ -13,4 +16,6 @@ try {
 } catch {
   // start reports it
 }
-await runService("maia runner", logger, async () => start(readConfig(process.env), { logger }), { stopWithinMs });
+await runService("maia runner", logger, async () => start(readConfig(process.env), { logger, stopLimitMs }), {
+  stopWithinMs,
+});

@@ -16,6 +16,8 @@ import { VERSION } from "./version.js";
 export interface RunnerDeps {
   readonly logger: Logger;
   readonly clock?: () => Date;
+  /** Asked when it stops: how long its attempts may take to end, where that is not what is configured. In milliseconds. */
+  readonly stopLimitMs?: () => number | null;
   /** Opens what carries tasks out; local processes unless told. */
   readonly openExecutor?: (options: ExecutorOptions) => Promise<RunnerExecutor>;
 }
@@ -49,7 +51,7 @@ const POOL_SIZE = 4;
 
 /** Starts a runner. Disposing it drains: it takes no new tasks, and lets those it has end. */
 export async function start(config: RunnerConfig, deps: RunnerDeps): Promise<RunningRunner> {
-  const { logger, clock = () => new Date(), openExecutor = openLocal } = deps;
+  const { logger, clock = () => new Date(), stopLimitMs = () => null, openExecutor = openLocal } = deps;
   await using stack = new Resources();
   const dir = stack.use(await openRunnerDir(config.dataDir));
   const { ledger, damaged } = await Ledger.open(dir.ledger, { keepMs: config.keep.ledgerMs, now: clock() });
@@ -92,9 +94,8 @@ export async function start(config: RunnerConfig, deps: RunnerDeps): Promise<Run
     }),
   );
   stack.defer(() => {
-    const drained = attempts.drain(config.drainLimitMs, KILL_WAIT_MS);
-    carrier.announceStop();
-    return drained;
+    attempts.takeNoMore();
+    return attempts.drain(stopLimitMs() ?? config.drainLimitMs, KILL_WAIT_MS, carrier.announceStop());
   });
   const does = config.carrier.kind === "direct" ? "the runner listens" : "the runner dials out and listens on nothing";
   logger.info(does, { url: carrier.url, ledgerId, isolation: executor.isolation, slots });

@@ -3,6 +3,11 @@ import { eventually } from "../test/support/processes.ts";
 
 export type ChainKind = "node" | "node, reuse: true" | "shell";
 
+/** The runner that jobs are for; without one Maia executes them itself. */
+export interface Where {
+  readonly runner?: string;
+}
+
 /** A step that says when its own code started and ended, in milliseconds since the epoch with fractions. */
 const TIMED = `export default async () => ({ start: performance.timeOrigin + performance.now(), end: performance.timeOrigin + performance.now() });`;
 
@@ -39,9 +44,10 @@ export const talker: Workflow = {
 export async function runChain(
   client: Client,
   name: string,
+  where: Where = {},
 ): Promise<{ totalMs: number; firstMs: number; gapsMs: number[] }> {
   const submitted = performance.timeOrigin + performance.now();
-  const job = await client.submit(name);
+  const job = await client.submit(name, { ...where });
   const runId = await eventually("the job is claimed", async () => (await client.job(job.id)).runId);
   await client.events(runId);
   const totalMs = performance.timeOrigin + performance.now() - submitted;
@@ -61,11 +67,16 @@ async function stepTimes(client: Client, runId: string): Promise<{ start: number
 }
 
 /** Jobs finished per second, from the first submission to the last end. */
-export async function finishedPerSecond(client: Client, name: string, count: number): Promise<number> {
+export async function finishedPerSecond(
+  client: Client,
+  name: string,
+  count: number,
+  where: Where = {},
+): Promise<number> {
   const started = performance.now();
   let next = 0;
   const submit = async () => {
-    while (next++ < count) await client.submit(name);
+    while (next++ < count) await client.submit(name, { ...where });
   };
   await Promise.all(Array.from({ length: 10 }, submit));
   const open = async (status: string) =>

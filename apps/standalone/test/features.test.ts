@@ -39,6 +39,11 @@ describe("docs/features.md", () => {
     expect(features.tables[0]!.map(({ id }) => id)).toEqual(wanted);
     expect(features.tables[1]!.length).toBeGreaterThan(0);
   });
+
+  it("has every number from 1 to 98 of the runners once, in order", () => {
+    const runners = features.tables.at(-1)!.map(({ id }) => id);
+    expect(runners).toEqual(Array.from({ length: 98 }, (_, i) => String(1 + i)));
+  });
 });
 
 describe("docs/guarantees.md", () => {

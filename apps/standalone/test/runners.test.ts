@@ -49,11 +49,11 @@ const slow = (seconds: number) => ({
   steps: [{ key: "only", runtime: "shell" as const, script: `echo begun\nsleep ${seconds}\necho done\n` }],
 });
 
-/** Submits the slow workflow to the runner, and waits until its step speaks. */
-async function begun(seconds: number) {
+/** Submits a workflow to the runner, and waits until its first step speaks. */
+async function begun(workflow: Parameters<typeof maia.client.apply>[0] & { name: string }) {
   const { client } = maia;
-  await client.apply(slow(seconds));
-  const job = await client.submit("slow", { runner: "far" });
+  await client.apply(workflow);
+  const job = await client.submit(workflow.name, { runner: "far" });
   await eventually("the step speaks", async () => {
     const { runId } = await client.get<{ runId: string | null }>(`/v1/jobs/${job.id}`);
     if (runId === null) return false;
@@ -87,7 +87,7 @@ describe("a run on a runner that dials out", () => {
 
   it("goes on while Maia is killed and comes back: the step is not started again (F51, G6)", async () => {
     dial();
-    const job = await begun(3);
+    const job = await begun(slow(3));
     await maia.part("up").kill();
     maia.spawn("up");
     await eventually("Maia is back", async () => (await fetch(`${maia.url}/readyz`)).ok);
@@ -99,7 +99,7 @@ describe("a run on a runner that dials out", () => {
 
   it("is tried again when its runner was killed, which tells so when it is back (F25, G6)", async () => {
     const runner = dial();
-    const job = await begun(3);
+    const job = await begun(slow(3));
     await runner.kill();
     dial();
     const run = await maia.client.finished(job.id);
@@ -112,7 +112,7 @@ describe("a run on a runner that dials out", () => {
 
   it("ends on cancel (G16)", async () => {
     dial();
-    const job = await begun(600);
+    const job = await begun(slow(600));
     await maia.client.call("POST", `/v1/jobs/${job.id}/cancel`);
     const run = await maia.client.finished(job.id);
     expect(run.status).toBe("CANCELED");
@@ -121,7 +121,7 @@ describe("a run on a runner that dials out", () => {
 
   it("is let end on SIGTERM, and what is queued waits for the next process (F27, G22)", async () => {
     const runner = dial();
-    const job = await begun(2);
+    const job = await begun(slow(2));
     runner.signal("SIGTERM");
     const run = await maia.client.finished(job.id);
     expect(run.status).toBe("SUCCEEDED");
@@ -130,5 +130,27 @@ describe("a run on a runner that dials out", () => {
     const later = await maia.client.submit("slow", { runner: "far" });
     dial("far-too");
     expect((await maia.client.finished(later.id)).status).toBe("SUCCEEDED");
+  });
+
+  it("has its transaction finished by the runner that was told to stop meanwhile (G21, G22)", async () => {
+    const runner = dial();
+    const member = { runtime: "shell" as const, transaction: "load" };
+    const steps = [
+      { key: "first", ...member, script: "echo begun\nsleep 2\n" },
+      { key: "second", ...member, deps: ["first"], script: "sleep 1\n" },
+      { key: "third", ...member, deps: ["second"], script: ":\n" },
+      { key: "undo", ...member, rollback: true, script: ":\n" },
+    ];
+    const job = await begun({ name: "together", steps });
+    runner.signal("SIGTERM");
+    const run = await maia.client.finished(job.id);
+    expect(run.steps.map(({ key, status }) => [key, status])).toEqual([
+      ["first", "SUCCEEDED"],
+      ["second", "SUCCEEDED"],
+      ["third", "SUCCEEDED"],
+      ["undo", "SKIPPED"],
+    ]);
+    await runner.ended();
+    expect(runner.exitCode).toBe(0);
   });
 });

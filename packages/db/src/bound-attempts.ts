@@ -116,12 +116,11 @@ export async function noteHeard(tx: Tx, attemptId: string, now: Date): Promise<v
   await tx.sql.run(text, toDbTime(now), attemptId);
 }
 
-/** The transactions that are open on an instance, as `runId/name`. */
-export async function openTransactionsOn(sql: Sql, runnerId: string, instanceId: string): Promise<ReadonlySet<string>> {
-  const rows = await sql.all<{ runId: string; name: string }>(
-    `SELECT "runId", "name" FROM "StepTransaction" WHERE "runnerId" = ? AND "closedAt" IS NULL AND "instanceId" = ?`,
+/** The transactions that are open on a runner, as `runId/name`, with the instance that each is bound to. */
+export async function openTransactionsOn(sql: Sql, runnerId: string): Promise<ReadonlyMap<string, string | null>> {
+  const rows = await sql.all<{ runId: string; name: string; instanceId: string | null }>(
+    `SELECT "runId", "name", "instanceId" FROM "StepTransaction" WHERE "runnerId" = ? AND "closedAt" IS NULL`,
     runnerId,
-    instanceId,
   );
-  return new Set(rows.map(({ runId, name }) => `${runId}/${name}`));
+  return new Map(rows.map(({ runId, name, instanceId }) => [`${runId}/${name}`, instanceId]));
 }

@@ -7,6 +7,8 @@ export interface WatchedRunner {
   readonly id: string;
   readonly name: string;
   readonly platform: string;
+  /** Null: it has no credentials. */
+  readonly secretHash: string | null;
   readonly announcedStatus: RunnerStatus | null;
   /** 1 once it was removed: jobs that wait for it are to end, and there is nothing to tell of it. */
   readonly isRemoved: number;
@@ -15,7 +17,7 @@ export interface WatchedRunner {
 /** All runners, the hosted one too; those that were removed while jobs wait for them. */
 export function watchedRunners(sql: Sql): Promise<WatchedRunner[]> {
   return sql.all(
-    `SELECT "id", "name", "platform", "announcedStatus", "deletedAt" IS NOT NULL AS "isRemoved" FROM "Runner"
+    `SELECT "id", "name", "platform", "secretHash", "announcedStatus", "deletedAt" IS NOT NULL AS "isRemoved" FROM "Runner"
      WHERE "deletedAt" IS NULL OR EXISTS (SELECT 1 FROM "JobRun" j WHERE j."status" = 'QUEUED' AND j."runnerId" = "Runner"."id") ORDER BY "id"`,
   );
 }

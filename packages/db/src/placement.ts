@@ -96,16 +96,20 @@ export async function openTransaction(
   );
 }
 
-/** Closes a transaction of which the last step has ended. */
-export async function closeTransaction(tx: Tx, run: OwnedRun, name: string, now: Date): Promise<void> {
-  const text = `UPDATE "StepTransaction" SET "closedAt" = ? WHERE "runId" = ? AND "name" = ? AND "closedAt" IS NULL`;
-  await tx.sql.run(text, toDbTime(now), run.id, name);
-}
-
-/** The transactions of a run that are open. */
-export async function openTransactionsOf(sql: Sql, runId: string): Promise<string[]> {
-  const text = `SELECT "name" FROM "StepTransaction" WHERE "runId" = ? AND "closedAt" IS NULL`;
-  return (await sql.all<{ name: string }>(text, runId)).map(({ name }) => name);
+/** Closes a transaction unless some of its steps still go on or are still to come. */
+export async function closeEndedTransaction(
+  tx: Tx,
+  run: OwnedRun,
+  name: string,
+  stepKeys: readonly string[],
+  now: Date,
+): Promise<void> {
+  const marks = stepKeys.map(() => "?").join(", ");
+  await tx.sql.run(
+    `UPDATE "StepTransaction" SET "closedAt" = ? WHERE "runId" = ? AND "name" = ? AND "closedAt" IS NULL
+       AND NOT EXISTS (SELECT 1 FROM "RunStep" WHERE "runId" = ? AND "status" IN ('PENDING', 'RUNNING') AND "key" IN (${marks}))`,
+    ...[toDbTime(now), run.id, name, run.id, ...stepKeys],
+  );
 }
 
 /** Notes since when a step waits for its runner. */
@@ -141,6 +145,8 @@ export interface AfarState {
   readonly instanceId: string;
   /** 1 once the task has left Maia. */
   readonly handed: number;
+  /** 1 while its run has a transaction open on its instance. */
+  readonly inTransaction: number;
 }
 
 /** How these attempts stand; those that are not there any more are left out. */
@@ -155,4 +161,6 @@ export async function afarStates(sql: Sql, ids: readonly string[]): Promise<Afar
 }
 
 const IDS_AT_ONCE = 64;
-const AFAR_TEXT = `SELECT "id", "status", "instanceId", "handedAt" IS NOT NULL AS "handed" FROM "Attempt" WHERE "id" IN (${Array.from({ length: IDS_AT_ONCE }, () => "?").join(", ")})`;
+const AFAR_TEXT = `SELECT "id", "status", "instanceId", "handedAt" IS NOT NULL AS "handed",
+    EXISTS (SELECT 1 FROM "StepTransaction" t WHERE t."runId" = a."runId" AND t."instanceId" = a."instanceId" AND t."closedAt" IS NULL) AS "inTransaction"
+  FROM "Attempt" a WHERE "id" IN (${Array.from({ length: IDS_AT_ONCE }, () => "?").join(", ")})`;

@@ -35,9 +35,12 @@ export interface UntakenCommand {
   readonly data: string;
 }
 
-/** What an instance has not said that it has, oldest first. */
+/** What an instance has not said that it has, oldest first. It is not told to end before its open transactions have. */
 export function untakenCommands(sql: Sql, instanceId: string): Promise<UntakenCommand[]> {
-  const text = `SELECT "id", "type", "data" FROM "RunnerCommand" WHERE "instanceId" = ? AND "takenAt" IS NULL ORDER BY "id" LIMIT 100`;
+  const text = `SELECT "id", "type", "data" FROM "RunnerCommand" c WHERE "instanceId" = ? AND "takenAt" IS NULL
+       AND ("type" NOT IN ('STOP', 'RESTART') OR NOT EXISTS (SELECT 1 FROM "StepTransaction" t
+         WHERE t."runnerId" = c."runnerId" AND t."instanceId" = c."instanceId" AND t."closedAt" IS NULL))
+     ORDER BY "id" LIMIT 100`;
   return sql.all(text, instanceId);
 }
 

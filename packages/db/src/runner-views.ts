@@ -1,4 +1,5 @@
 import { type InstanceFacts, isConnected, type RunnerSight, type RunnerTrack } from "@maia/domain";
+import { isEnginesOwn } from "./hosted-pool.js";
 import { fromCursor, isIdOf, type Page, type PageRequest, toPage } from "./pages.js";
 import type { RunnerRow } from "./projects.js";
 import { fromDbTime } from "./time.js";
@@ -39,17 +40,6 @@ export function runnerById(
   return sql.get(`SELECT * FROM "Runner" WHERE "id" = ?`, id);
 }
 
-/** How many tasks the instances of a runner that take new ones can have, and how many are bound to them. */
-export async function instanceRoom(sql: Sql, runnerId: string): Promise<{ slots: number; bound: number }> {
-  const row = await sql.get<{ slots: number | null; bound: number | null }>(
-    `SELECT SUM(i."slots") AS "slots", SUM((SELECT COUNT(*) FROM "Attempt" a WHERE a."status" IN ('DISPATCHING', 'RUNNING')
-       AND a."runnerId" = i."runnerId" AND a."instanceId" = i."id")) AS "bound" FROM "RunnerInstance" i
-     WHERE i."runnerId" = ? AND i."silentAt" IS NULL AND i."stoppedAt" IS NULL AND i."stoppingAt" IS NULL`,
-    runnerId,
-  );
-  return { slots: row?.slots ?? 0, bound: row?.bound ?? 0 };
-}
-
 async function sightsOf(sql: Sql, runners: readonly RunnerRow[]): Promise<RunnerView[]> {
   const ask = new Question(
     sql,
@@ -72,7 +62,7 @@ async function sightsOf(sql: Sql, runners: readonly RunnerRow[]): Promise<Runner
     ask.all<InstanceRow>(`SELECT "id", "runnerId", "version", "helloAt", "silentAt", "stoppingAt", "stoppedAt" FROM "RunnerInstance"
       WHERE "runnerId" IN (?) AND ("stoppedAt" IS NULL OR "id" IN (SELECT MAX("id") FROM "RunnerInstance" WHERE "runnerId" IN (?) GROUP BY "runnerId"))
       ORDER BY "id"`),
-    runners.some(({ platform }) => platform === "hosted") ? engineFacts(sql) : [],
+    runners.some(isEnginesOwn) ? engineFacts(sql) : [],
   ]);
   const pauseOf = new Map(pauses.map((pause) => [pause.runnerId, pause]));
   const instancesOf = Map.groupBy(instances, ({ runnerId }) => runnerId);
@@ -84,7 +74,7 @@ async function sightsOf(sql: Sql, runners: readonly RunnerRow[]): Promise<Runner
         pause: pauseFacts(pauseOf.get(row.id)),
         inFlight: inFlight.get(row.id) ?? 0,
         openTransactions: transactions.get(row.id) ?? 0,
-        instances: row.platform === "hosted" ? engines : own.map(instanceFacts),
+        instances: isEnginesOwn(row) ? engines : own.map(instanceFacts),
       },
       versions: own.map((one) => ({ version: one.version, connected: isConnected(instanceFacts(one)) })),
       queued: (steps.get(row.id) ?? 0) + (jobs.get(row.id) ?? 0),

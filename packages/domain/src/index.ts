@@ -10,6 +10,7 @@ export * from "./errors.js";
 export * from "./events.js";
 export * from "./fork.js";
 export * from "./hand-over.js";
+export * from "./hosted-pool.js";
 export * from "./ids.js";
 export * from "./input-file.js";
 export * from "./input-spec.js";

@@ -33,12 +33,11 @@ export function chooseInstance(instances: readonly InstanceRoom[]): Choice {
   if (connected.length === 0) return { wait: "RUNNER_NOT_CONNECTED" };
   const staying = connected.filter(({ stoppingAt }) => stoppingAt === null);
   if (staying.length === 0) return { wait: "RUNNER_STOPPING" };
-  const calm = staying.filter((instance) => !isOverloaded(instance));
-  if (calm.length === 0) return { wait: "RUNNER_OVERLOADED" };
-  const [best] = calm
-    .filter(hasRoom)
-    .sort((a, b) => share(b) - share(a) || b.slots - a.slots || (a.id < b.id ? -1 : 1));
-  return best ? { instance: best } : { wait: "RUNNER_BUSY" };
+  const roomy = staying.filter(hasRoom);
+  if (roomy.length === 0) return { wait: "RUNNER_BUSY" };
+  const calm = roomy.filter((instance) => !isOverloaded(instance));
+  const [best] = calm.sort((a, b) => share(b) - share(a) || b.slots - a.slots || (a.id < b.id ? -1 : 1));
+  return best ? { instance: best } : { wait: "RUNNER_OVERLOADED" };
 }
 
 /** Where the next member of an open transaction goes: to its instance, also while that is paused or about to stop. */

@@ -53,6 +53,8 @@ export interface PollAnswer {
   /** Tasks as they came; `parseTask` checks them. */
   readonly tasks: readonly unknown[];
   readonly commands: readonly Command[];
+  /** Transactions that are open on the instance: one that stops waits for them, and takes their steps meanwhile. */
+  readonly openTransactions: number;
 }
 
 /** What a runner is told to do. Types that it does not know are confirmed and passed over. */

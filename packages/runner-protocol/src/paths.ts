@@ -15,6 +15,7 @@ export const paths = {
   blob: (sha256: string) => `/v1/blobs/${part(sha256)}`,
 
   oauthToken: "/oauth/token",
+  gateway: "/v1/gateway",
   gatewayInstances: "/v1/gateway/instances",
   gatewayInstance: (instanceId: string) => `/v1/gateway/instances/${part(instanceId)}`,
   gatewayPoll: (instanceId: string) => `/v1/gateway/instances/${part(instanceId)}/poll`,

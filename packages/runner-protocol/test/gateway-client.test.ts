@@ -5,6 +5,7 @@ import { GatewayClient } from "../src/client/gateway-client.js";
 
 let server: Server;
 let client: GatewayClient;
+let open: (answerMs: number) => GatewayClient;
 /** Answers what is not the token's route. */
 let answer: (req: IncomingMessage, res: ServerResponse) => void;
 let seen: { method: string; url: string; headers: IncomingMessage["headers"] }[];
@@ -21,7 +22,8 @@ beforeEach(async () => {
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-  client = new GatewayClient({ url, clientId: "id", clientSecret: "secret", answerMs: 300 });
+  open = (answerMs) => new GatewayClient({ url, clientId: "id", clientSecret: "secret", answerMs });
+  client = open(10_000);
 });
 afterEach(async () => {
   client.close();
@@ -89,6 +91,8 @@ describe("the client of a gateway", () => {
   });
 
   it("gives up a gateway that takes the request and never answers, or stops in the middle (F47)", async () => {
+    client.close();
+    client = open(300);
     answer = () => {};
     await expect(client.frames(attempt, Buffer.alloc(0))).rejects.toThrow(/no answer within 300 ms/);
     answer = (_req, res) => void res.writeHead(200, { "content-length": 100 }).write('{"ackedSeq"');

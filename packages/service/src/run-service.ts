@@ -2,14 +2,20 @@ import { ConfigError } from "./env.js";
 import type { Logger } from "./logger.js";
 
 /** What a service is once it runs. One that can end on its own (a runner told to restart) says so with its exit code. */
-export type Service = AsyncDisposable & { readonly done?: Promise<number> };
+export type Service = AsyncDisposable & {
+  readonly done?: Promise<number>;
+  /** How long its graceful stop may take, where it knows better than whoever starts it. In milliseconds. */
+  readonly stopWithinMs?: number;
+};
 
 export interface RunServiceOptions {
   /** How long a graceful stop may take before the process ends anyway. In milliseconds. */
   readonly stopWithinMs?: number;
 }
 
-const STOP_WITHIN_MS = 30_000;
+/** What a stop takes besides waiting for work to end, and more. */
+export const STOP_WITHIN_MS = 30_000;
+const LONGEST_TIMER_MS = 2_147_483_647;
 
 /**
  * Runs a service until SIGTERM, SIGINT or its own end, stops it gracefully and ends the process: exit code 0, or the
@@ -34,10 +40,11 @@ export async function runService(
   });
   const code = await Promise.race([asked, service.done ?? new Promise<never>(() => {})]);
 
+  const withinMs = Math.min(service.stopWithinMs ?? stopWithinMs, LONGEST_TIMER_MS);
   setTimeout(() => {
-    logger.error("stopping took too long", { stopWithinMs });
+    logger.error("stopping took too long", { stopWithinMs: withinMs });
     process.exit(1);
-  }, stopWithinMs);
+  }, withinMs);
   await service[Symbol.asyncDispose]();
   logger.info("stopped", { code });
   process.exit(code);

@@ -24,6 +24,13 @@ const modes = {
       await delay(60_000);
     }),
   "hanging-stop": async () => service(() => new Promise(() => {})),
+  "patient-stop": async () => ({
+    ...service(async () => {
+      await delay(400); // longer than whoever starts it allows
+      await letGo();
+    }),
+    stopWithinMs: 60_000,
+  }),
   fails: async () => {
     throw new Error("the database is\nsomewhere else");
   },
@@ -64,6 +71,6 @@ if (process.argv[2] === "logs") {
   logger.error("odd values", { loop, twice: [shared, shared], big: 9007199254740993n });
   logger.debug("never shown");
 } else {
-  const stopWithinMs = process.argv[2] === "hanging-stop" ? 100 : undefined;
+  const stopWithinMs = ["hanging-stop", "patient-stop"].includes(process.argv[2]) ? 100 : undefined;
   await runService("maia api", logger, modes[process.argv[2]], stopWithinMs ? { stopWithinMs } : {});
 }

@@ -50,6 +50,13 @@ describe("being a process", () => {
     expect(errors).toContain("stopping took too long");
   });
 
+  it("waits for a stop as long as the service says that it may take", async () => {
+    const { child, ready, ended } = serve("patient-stop");
+    await ready;
+    child.kill("SIGTERM");
+    expect((await ended).code).toBe(0);
+  });
+
   it("says in one line why it did not start", async () => {
     expect(await serve("fails").ended).toMatchObject({ code: 1, lines: ["maia api: the database is somewhere else"] });
     expect(await serve("misconfigured").ended).toMatchObject({ code: 2, lines: ["maia api: MAIA_X is wrong, set it"] });

@@ -19,6 +19,8 @@ export interface DataDir {
   readonly tokenKey: string;
   /** For a runner that shares this directory. The runner makes and locks it. */
   readonly runner: string;
+  /** For the runners of the hosted pool: a folder for each of them. */
+  readonly pool: string;
 }
 
 /** A data directory that cannot be used. The message names it and says why. */
@@ -45,6 +47,7 @@ export function dataDirPaths(root: string): DataDir {
     secretKey: at("secret-key"),
     tokenKey: at("token-key"),
     runner: at("runner"),
+    pool: at("pool"),
   };
 }
 

@@ -141,19 +141,20 @@ function handedFirst(a: Planned, b: Planned): number {
   return Number(b.attempt.isHanded) - Number(a.attempt.isHanded);
 }
 
-/** The attempts whose steps belong to a transaction that is open on the instance. */
+/** The attempts whose steps belong to a transaction that is open on the instance, or undo one on whichever instance. */
 async function membersOf(
   sql: Sql,
   { id, runnerId }: InstanceState,
   attempts: readonly BoundAttempt[],
   snapshots: Snapshots,
 ): Promise<ReadonlySet<string>> {
-  const open = await openTransactionsOn(sql, runnerId, id);
+  const open = await openTransactionsOn(sql, runnerId);
   const members = new Set<string>();
   for (const { ref, run } of open.size > 0 ? attempts : []) {
     const { steps } = (await snapshots.load(run.versionId, sql)).snapshot;
-    const name = steps.find(({ key }) => key === ref.stepKey)?.transaction;
-    if (name && open.has(`${run.id}/${name}`)) members.add(ref.id);
+    const step = steps.find(({ key }) => key === ref.stepKey);
+    const transaction = `${run.id}/${step?.transaction}`;
+    if (open.has(transaction) && (step?.rollback || open.get(transaction) === id)) members.add(ref.id);
   }
   return members;
 }

@@ -1,4 +1,4 @@
-import { finishCommand, type InstanceState, notePoll, type Tx, takeCommand } from "@maia/db";
+import { finishCommand, type InstanceState, notePoll, openTransactionsOn, type Tx, takeCommand } from "@maia/db";
 import { type JsonObject, MaiaError } from "@maia/domain";
 import type { Call } from "../http/route.js";
 import type { Of } from "../http/shapes.js";
@@ -8,10 +8,16 @@ import { readyTasks } from "./ready-tasks.js";
 import type { Seat } from "./seat.js";
 import type { poll } from "./shapes.js";
 
+interface Orders {
+  readonly tasks: readonly object[];
+  readonly commands: readonly object[];
+  readonly openTransactions: number;
+}
+
 type PollCall = Call<{ readonly id: string }, unknown, Of<typeof poll>>;
 
 /** Answers a poll as soon as there is something for its instance, and otherwise when its time is over. */
-export async function answerPoll(call: PollCall): Promise<{ tasks: object[]; commands: readonly object[] }> {
+export async function answerPoll(call: PollCall): Promise<Orders> {
   const { context, caller, req, params } = call;
   const { switchboard } = context.gateway;
   const speaker = speakerOf(caller, req);
@@ -22,7 +28,9 @@ export async function answerPoll(call: PollCall): Promise<{ tasks: object[]; com
   try {
     const found = await wait(call, seat, speaker);
     const tasks = await readyTasks(context, found.attempts);
-    return { tasks, commands: found.commands };
+    const open = await openTransactionsOn(context.db.sql, speaker.runnerId);
+    const openTransactions = [...open.values()].filter((instanceId) => instanceId === params.id).length;
+    return { tasks, commands: found.commands, openTransactions };
   } finally {
     clearTimeout(timer);
     switchboard.leave(seat);

@@ -6,7 +6,7 @@ import { giveBlob, takeBlob } from "./attempt-blobs.js";
 import { takeFrames } from "./frames.js";
 import { greet, takeLeave } from "./instances.js";
 import { answerPoll } from "./poll.js";
-import { framesAnswer, hello, helloAnswer, poll, pollAnswer } from "./shapes.js";
+import { about, framesAnswer, hello, helloAnswer, poll, pollAnswer } from "./shapes.js";
 
 const common = { tag: "Gateway", permission: "gateway.use" } as const;
 const ofInstance = { "Maia-Generation": "The generation that the hello was answered with" };
@@ -16,6 +16,15 @@ const blob = object({ sha256, sizeBytes: integer(0, Number.MAX_SAFE_INTEGER) });
 
 /** What a runner may ask that dials out. Its own tokens open these, and nothing else does. */
 export const gatewayRoutes: readonly Route[] = [
+  route({
+    ...common,
+    method: "get",
+    path: "/v1/gateway",
+    operationId: "describeGateway",
+    summary: "What the gateway speaks, for whoever wants to know before they say hello",
+    answers: { 200: { description: "The version of the protocol", shape: about } },
+    handler: () => ok({ protocol: PROTOCOL_VERSION }),
+  }),
   route({
     ...common,
     method: "post",

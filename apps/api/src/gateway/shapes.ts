@@ -55,6 +55,8 @@ function quantity(max: number): Shape<number> {
   return { schema: { type: "number", minimum: 0, maximum: max }, read: (at) => at.number(0, max) };
 }
 
+export const about = named("GatewayAbout", object({ protocol: text() }), { protocol: "1.0" });
+
 export const hello = named(
   "GatewayHello",
   open({
@@ -124,6 +126,9 @@ export const pollAnswer = named(
       ),
       SLOTS_MAX,
     ),
+    openTransactions: integer(0, Number.MAX_SAFE_INTEGER, {
+      description: "Open on the instance: one that stops waits for them, and takes their steps meanwhile",
+    }),
   }),
 );
 

@@ -75,7 +75,7 @@ export const runnerReleaseRoutes: readonly Route[] = [
       const stored: StoredRelease = { version, track, image, releasedAt, supportedUntil: until, securityFix };
       const isNew = await context.db.write(async (tx) => {
         const isNew = await putRelease(tx, stored);
-        await audited(tx, call, "runner.release", `${version} ${track}`, { isNew, image });
+        await audited(tx, call, "runner.release", `release_${version}`, { isNew, image });
         return isNew;
       });
       const answer = presentRelease(stored);

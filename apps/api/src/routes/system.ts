@@ -1,9 +1,18 @@
+import { findRunner, HOSTED_RUNNER, isEnginesOwn, sightOfPool } from "@maia/db";
+import { INSTANCES_MAX } from "@maia/domain";
 import { HttpProblem } from "../http/problems.js";
 import { ok, type Route, route } from "../http/route.js";
-import { choice, list, named, nullable, object, text } from "../http/shapes.js";
+import { choice, integer, list, named, nullable, object, optional, text } from "../http/shapes.js";
 import { roles } from "../permissions.js";
 
 const health = object({ status: text() });
+
+const readiness = object({
+  status: text(),
+  hostedRunners: optional(
+    integer(0, INSTANCES_MAX, { description: "With MAIA_HOSTED_POOL: how many of its processes are connected" }),
+  ),
+});
 
 const me = named(
   "Me",
@@ -29,11 +38,14 @@ export const systemRoutes: readonly Route[] = [
     summary: "Whether requests can be served: the database answers, and nothing is being stopped",
     tag: "System",
     permission: "health.read",
-    answers: { 200: { description: "They can", shape: health }, 503: { description: "Not now", shape: health } },
+    answers: { 200: { description: "They can", shape: readiness }, 503: { description: "Not now", shape: health } },
     handler: async ({ context }) => {
       if (context.stopping.aborted) return { status: 503, body: { status: "stopping" } };
-      const isThere = await context.db.sql.get(`SELECT 1 AS "one"`).catch(() => undefined);
-      return isThere ? ok({ status: "ok" }) : { status: 503, body: { status: "the database does not answer" } };
+      const hosted = await findRunner(context.db.sql, HOSTED_RUNNER).catch(() => null);
+      if (hosted === null) return { status: 503, body: { status: "the database does not answer" } };
+      if (!hosted || isEnginesOwn(hosted)) return ok({ status: "ok" });
+      const { instances } = await sightOfPool(context.db.sql, hosted.id);
+      return ok({ status: "ok", hostedRunners: instances.length });
     },
   }),
   route({

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   createRunnerCommand,
   dropCommand,
+  isEnginesOwn,
   type LiveInstance,
   liveInstances,
   type RunnerRow,
@@ -52,10 +53,9 @@ export async function tryConnection(call: Call, runner: RunnerRow, endpoint: End
   const { host, port } = endpoint;
   refuseTestTarget(host, port, allow);
   const timeoutMs = constants.connectivityTimeoutMs;
-  const result =
-    runner.platform === "hosted"
-      ? await testConnection({ host, port, timeoutMs, allow })
-      : await testAfar(call, await capableInstance(call, runner), { ...endpoint, timeoutMs });
+  const result = isEnginesOwn(runner)
+    ? await testConnection({ host, port, timeoutMs, allow })
+    : await testAfar(call, await capableInstance(call, runner), { ...endpoint, timeoutMs });
   await context.db.write((tx) => noted(tx, call, runner.id, { action: "CONNECTIVITY", data: { ...result } }));
   return result;
 }

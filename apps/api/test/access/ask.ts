@@ -47,7 +47,7 @@ export function forNothing<T>(value: T): T {
 export function nothingIn(text: string): string {
   return text
     .replace(
-      /\b(wf|job|run|att|art|file|sch|bat|prj|env|key)_[0-9a-z]{20,}/g,
+      /\b(wf|job|run|att|art|file|sch|bat|prj|env|key|rnr)_[0-9a-z]{20,}/g,
       (_, prefix) => `${prefix}_${"0".repeat(26)}`,
     )
     .replace(/\b[0-9a-f]{64}\b/g, "0".repeat(64))

@@ -69,6 +69,13 @@ const listOf = (path: string, ...filters: readonly Ask[]): readonly Ask[] => [
   () => ({ path: `${path}?project=mine` }),
   ...filters,
 ];
+/** A runner that only this project may use. */
+const ofRunner =
+  (end = "", body?: unknown): Ask =>
+  async (scene) => ({
+    path: `/v1/runners/${await scene.ownRunner()}${end}`,
+    ...(body === undefined ? {} : { json: body }),
+  });
 const interval = { kind: "interval", intervalMs: 60_000 };
 
 /** By operationId. A route that is not here fails the tests of access until somebody has said how to ask it. */
@@ -90,6 +97,7 @@ export const howToAsk: Readonly<Record<string, HowToAsk>> = {
     audit: "token.issue",
   },
 
+  describeGateway: { ask: [at("/v1/gateway")], status: 200 },
   sayHello: {
     ask: [(scene) => json("/v1/gateway/instances", { ...hello, ledgerId: `lgr_${scene.name()}` })],
     status: 200,
@@ -159,6 +167,11 @@ export const howToAsk: Readonly<Record<string, HowToAsk>> = {
   getJob: { ask: [ofJob()], status: 200 },
   explainJob: { ask: [ofJob("/why")], status: 200 },
   cancelJob: { ask: [ofJob("/cancel")], status: 202, audit: "job.cancel" },
+  deleteJob: {
+    ask: [async (scene) => ({ path: `/v1/jobs/${(await scene.endedRun()).jobId}` })],
+    status: 204,
+    audit: "job.delete",
+  },
 
   listRuns: {
     ask: listOf("/v1/runs", async (scene) => ({ path: `/v1/runs?workflow=${(await scene.workflow()).id}` })),
@@ -166,6 +179,7 @@ export const howToAsk: Readonly<Record<string, HowToAsk>> = {
   },
   getRun: { ask: [ofRun()], status: 200 },
   cancelRun: { ask: [ofRun("/cancel")], status: 202, audit: "job.cancel" },
+  deleteRun: { ask: [ofEnded("")], status: 204, audit: "job.delete" },
   rerunRun: {
     ask: [async (scene) => json(`/v1/runs/${(await scene.endedRun()).id}/rerun`, {})],
     status: 201,
@@ -312,6 +326,49 @@ export const howToAsk: Readonly<Record<string, HowToAsk>> = {
     ask: [async (scene) => ({ path: `/v1/environments/${await scene.secret()}/secrets/TOKEN` })],
     status: 204,
     audit: "secret.delete",
+  },
+
+  listRunners: { ask: [at("/v1/runners")], status: 200 },
+  createRunner: {
+    ask: [(scene) => json("/v1/runners", { name: scene.name().replace("mine", "new"), platform: "aws" })],
+    status: 201,
+    audit: "runner.create",
+    elsewhere: 403,
+  },
+  getRunner: { ask: [ofRunner()], status: 200 },
+  updateRunner: { ask: [ofRunner("", rename)], status: 200, audit: "runner.update" },
+  removeRunner: { ask: [ofRunner()], status: 200, audit: "runner.remove" },
+  commandRunner: { ask: [ofRunner("/commands", { command: "PAUSE" })], status: 202, audit: "runner.pause" },
+  revealCredentials: { ask: [ofRunner("/credentials")], status: 200, audit: "runner.secret_reveal" },
+  refreshCredentials: {
+    ask: [ofRunner("/credentials", { action: "SECRET_REFRESH" })],
+    status: 200,
+    audit: "runner.secret_refresh",
+  },
+  testConnectivity: {
+    ask: [() => json("/v1/runners/hosted/connectivity", { host: "nowhere.invalid", port: 80 })],
+    status: 200,
+    audit: "runner.connectivity",
+    elsewhere: 404,
+  },
+  getAllowList: { ask: [ofRunner("/allowlist")], status: 200 },
+  replaceAllowList: { ask: [ofRunner("/allowlist", { projects: {} })], status: 200, audit: "runner.allowlist" },
+  extendAllowList: {
+    ask: [ofRunner("/allowlist", { projects: { default: {} } })],
+    status: 200,
+    audit: "runner.allowlist",
+  },
+  narrowAllowList: { ask: [ofRunner("/allowlist?projectId=mine")], status: 200, audit: "runner.allowlist" },
+  getRunnerDeployment: { ask: [ofRunner("/deployment")], status: 200 },
+  listRunnerParameters: { ask: [ofRunner("/parameters")], status: 200 },
+  listRunnerActivity: { ask: [ofRunner("/activity")], status: 200 },
+  listRunnerInstances: { ask: [ofRunner("/instances")], status: 200 },
+  listRunnerReleases: { ask: [at("/v1/runner-releases")], status: 200 },
+  putRunnerRelease: {
+    ask: [(scene) => json("/v1/runner-releases", { version: `1.0.${scene.name().split("-")[1]}`, track: "current" })],
+    status: 201,
+    audit: "runner.release",
+    elsewhere: 403,
   },
 
   listApiKeys: { ask: [at("/v1/api-keys")], status: 200 },

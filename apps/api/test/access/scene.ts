@@ -18,6 +18,8 @@ export class Scene {
 
   static async open(api: TestApi): Promise<Scene> {
     await api.post("/v1/projects", { name: "mine" });
+    const engine = { id: "eng_scene", bellId: "b", heartbeatSeq: 1, startedAt: api.now };
+    await api.db.write(({ models }) => models.engine.create({ data: engine })); // the hosted runner is RUNNING
     return new Scene(api, (await findProject(api.db.sql, "mine"))!.id, await aRunner(api, "north"));
   }
 
@@ -35,6 +37,14 @@ export class Scene {
   async published(): Promise<string> {
     const steps = [{ key: "first", script: "y" }];
     return (await this.api.put(`/v1/workflows/${this.name()}?project=mine`, { steps })).json.workflowId;
+  }
+
+  /** A runner that only this project may use. */
+  async ownRunner(): Promise<string> {
+    const body = { name: this.name(), platform: "self_managed", restricted: true };
+    const { id } = (await this.api.post("/v1/runners", body)).json;
+    await this.api.put(`/v1/runners/${id}/allowlist`, { projects: { [this.projectId]: {} } });
+    return id;
   }
 
   async runnerToken(): Promise<string> {

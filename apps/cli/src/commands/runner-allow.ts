@@ -52,8 +52,8 @@ async function change(
   if (!remove) return api.patch<AllowList>(path, listOf(places));
   let list: AllowList = { projects: {} };
   for (const { project, environment } of places) {
-    const query = new URLSearchParams({ projectId: project, ...(environment === null ? {} : { environment }) });
-    list = await api.deleteFor<AllowList>(`${path}?${query}`);
+    const query = { projectId: project, ...(environment === null ? {} : { environment }) };
+    list = await api.deleteFor<AllowList>(path, query);
   }
   return list;
 }

@@ -210,7 +210,7 @@ interface Removed {
 /** `maia runners remove RUNNER`: and what stays behind. */
 export async function removeRunner(context: Context, ref: string, flags: RemoveFlags): Promise<ExitCode> {
   const api = await connect(context, flags);
-  const removed = await api.deleteFor<Removed>(`${pathOf(ref)}${flags.force ? "?force=true" : ""}`);
+  const removed = await api.deleteFor<Removed>(pathOf(ref), flags.force ? { force: "true" } : {});
   if (flags.json) printJson(context, removed);
   else context.terminal.print(`${plain(removed.name)} is removed. ${removed.remains}`);
   return exitCodes.ok;

@@ -25,6 +25,10 @@ export async function up({ env, terminal, clock }: Context, flags: UpFlags): Pro
     terminal.print(`Maia ${ownVersion()} is ready at ${maia.url}`);
     terminal.print(`  data       ${maia.dataDir.root}`);
     terminal.print(`  isolation  ${maia.isolation}`);
+    if (maia.poolMax !== null) {
+      terminal.print(`  hosted     up to ${maia.poolMax} runners of its own`);
+      standalone.rollOnHangup(maia);
+    }
     terminal.print("  next       maia apply -f FILE, then maia run WORKFLOW --follow");
     return maia;
   });

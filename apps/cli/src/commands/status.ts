@@ -12,11 +12,13 @@ export async function status(context: Context, flags: CommonFlags): Promise<Exit
   const api = await connect(context, flags);
   const me = await api.get<Me>("v1/me");
   const active = await api.list<{ id: string }>("v1/runs", { status: "RUNNING" }, 100);
+  const { hostedRunners } = await api.get<{ hostedRunners?: number }>("readyz");
   const facts = {
     url: api.url.origin,
     key: me.name,
     role: me.role,
     runningRuns: active.length,
+    ...(hostedRunners === undefined ? {} : { hostedRunners }),
   };
   if (flags.json) {
     printJson(context, facts);
@@ -26,6 +28,7 @@ export async function status(context: Context, flags: CommonFlags): Promise<Exit
   terminal.print(`Maia at ${facts.url} answers`);
   terminal.print(`  you      ${facts.key} (${facts.role})`);
   terminal.print(`  runs     ${active.length} running`);
+  if (hostedRunners !== undefined) terminal.print(`  hosted   ${hostedRunners} runners connected`);
   return exitCodes.ok;
 }
 

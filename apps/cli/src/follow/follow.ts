@@ -6,7 +6,7 @@ import { CliError } from "../errors.js";
 import { exitCodes } from "../exit-codes.js";
 import { duration } from "../output/format.js";
 import { isEnded } from "../output/status.js";
-import { applyEvent, openView } from "./run-view.js";
+import { applyEvent, openView, type RunView } from "./run-view.js";
 import { LineShow, LiveShow, type Show, silentShow } from "./show.js";
 import { tailRun } from "./tail.js";
 
@@ -21,6 +21,8 @@ export interface FollowFlags {
 export type Outcome = { readonly job: JobRun; readonly run: Run | null };
 
 const POLL_MAX_MS = 500;
+/** How long nothing may go on until the follower asks why. */
+const EXPLAIN_MS = 3_000;
 
 /** Shows a job until it ends. Ctrl-C and the timeout leave it running. @throws {CliError} for both, saying so. */
 export async function followJob(context: Context, api: ApiClient, jobId: string, flags: FollowFlags): Promise<Outcome> {
@@ -50,7 +52,7 @@ async function watch(
   try {
     const claimed = await waitUntil(api, jobId, show, signal, ({ runId, status }) => runId !== null || isEnded(status));
     if (!claimed) return null;
-    if (claimed.runId !== null && !(await showRun(api, claimed.runId, show, signal))) return null;
+    if (claimed.runId !== null && !(await showRun(api, { jobId, runId: claimed.runId }, show, signal))) return null;
     const job = await waitUntil(api, jobId, show, signal, ({ status }) => isEnded(status));
     return job && { job, run: job.runId === null ? null : await api.get<Run>(`v1/runs/${job.runId}`) };
   } finally {
@@ -65,14 +67,35 @@ function openShow({ terminal }: Context, { follow, json }: FollowFlags): Show {
 }
 
 /** Follows the run's events to its end. False: the signal came first. */
-async function showRun(api: ApiClient, runId: string, show: Show, signal: AbortSignal): Promise<boolean> {
+async function showRun(
+  api: ApiClient,
+  { jobId, runId }: { readonly jobId: string; readonly runId: string },
+  show: Show,
+  signal: AbortSignal,
+): Promise<boolean> {
   let view = openView(await api.get<Run>(`v1/runs/${runId}`));
   show.update(view, []);
+  const over = new AbortController();
+  const explained = explainWaits(api, jobId, () => view, show, AbortSignal.any([signal, over.signal]));
   for await (const events of tailRun(api, runId, { signal, told: (text) => show.note(text) })) {
     view = events.reduce(applyEvent, view);
     show.update(view, events);
   }
+  over.abort();
+  await explained;
   return !signal.aborted;
+}
+
+/** Says what a run waits for of which no step runs, once it has waited a while, and again when that changes. */
+async function explainWaits(api: ApiClient, jobId: string, view: () => RunView, show: Show, signal: AbortSignal) {
+  for (let last = ""; ; ) {
+    await delay(EXPLAIN_MS, undefined, { signal }).catch(() => {});
+    if (signal.aborted) return;
+    if ([...view().steps.values()].some(({ status }) => status === "RUNNING")) continue;
+    const why = await whyItWaits(api, jobId).catch(() => last); // who cannot be asked now is asked again
+    if (why !== last && !signal.aborted) show.note(why);
+    last = why;
+  }
 }
 
 /** Asks for the job, soon and then less often, until it is as wanted. Null: the signal came first. */

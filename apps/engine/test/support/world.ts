@@ -81,6 +81,7 @@ export class World implements AsyncDisposable {
       isolation: "auto",
       packages: { npmRegistry: null, pythonIndex: null },
       runner: null,
+      hasPool: false,
       secretKeys: null,
       urlAllow: "127.0.0.1",
       urlDns: "",

@@ -49,6 +49,7 @@ export class Attempts {
   readonly #live = new Map<string, Attempt>();
   readonly #refusals = new Map<string, Promise<void>>();
   #isStopping = false;
+  #isEnding = false;
 
   constructor(private readonly deps: AttemptsDeps) {}
 
@@ -70,6 +71,11 @@ export class Attempts {
 
   get isStopping(): boolean {
     return this.#isStopping;
+  }
+
+  /** Whether a task is begun now; a stopping runner begins only what an open transaction needs. */
+  mayStart(isOfTransaction: boolean): boolean {
+    return !this.#isStopping || (isOfTransaction && !this.#isEnding);
   }
 
   isRunning(attemptId: string): boolean {
@@ -162,16 +168,25 @@ export class Attempts {
     await rm(spoolPath(this.deps, attemptId), { force: true });
   }
 
-  /** Takes no new tasks, and kills all that runs. */
+  /** Takes no new tasks but the steps of open transactions, which are one piece of work (G21). */
+  takeNoMore(): void {
+    this.#isStopping = true;
+  }
+
+  /** Takes no new tasks at all, and kills all that runs. */
   endAll(reason: KillReason): void {
     this.#isStopping = true;
+    this.#isEnding = true;
     for (const attempt of this.#live.values()) attempt.killFor(reason);
   }
 
-  /** Takes no new tasks, and waits until the last one has ended or the limit has passed; then kills what is left. */
-  async drain(limitMs: number, killWaitMs: number): Promise<void> {
-    this.#isStopping = true;
-    if (await this.#allSettled(limitMs)) return;
+  /**
+   * Takes no new work, and waits until the last task has ended and no transaction is open, or the limit has passed; then
+   * kills what is left.
+   */
+  async drain(limitMs: number, killWaitMs: number, transactions: Promise<void> = Promise.resolve()): Promise<void> {
+    this.takeNoMore();
+    if (await this.#allSettled(limitMs, transactions)) return;
     const message = `The runner was stopped, and the attempt did not end within ${limitMs} ms`;
     this.endAll({ code: "DRAIN_TIMEOUT", message });
     await this.#allSettled(killWaitMs);
@@ -242,7 +257,8 @@ export class Attempts {
     const { slots, executor, whyNoWork } = this.deps;
     const reason = whyNoWork();
     if (reason !== null) throw new ExecutorError("ISOLATION_UNAVAILABLE", reason);
-    if (this.#isStopping) throw new ExecutorError("BUSY", "The runner is stopping and takes no new tasks");
+    if (!this.mayStart(task.transaction !== null))
+      throw new ExecutorError("BUSY", "The runner is stopping and takes no new tasks");
     if (this.running >= slots) throw new ExecutorError("BUSY", `All ${slots} slots of the runner are taken`);
     if (task.isolation !== null && LEVELS.indexOf(executor.isolation) < LEVELS.indexOf(task.isolation)) {
       const message = `The task demands isolation ${task.isolation}, and this runner has ${executor.isolation}`;
@@ -263,10 +279,11 @@ export class Attempts {
     });
   }
 
-  async #allSettled(limitMs: number): Promise<boolean> {
+  async #allSettled(limitMs: number, first: Promise<void> = Promise.resolve()): Promise<boolean> {
     const late = Promise.withResolvers<false>();
     const timer = setTimeout(late.resolve, Math.min(limitMs, LONGEST_TIMER_MS), false);
-    const settled = Promise.all([...this.#live.values()].map((attempt) => attempt.settled.promise)).then(() => true);
+    const all = () => Promise.all([...this.#live.values()].map((attempt) => attempt.settled.promise));
+    const settled = first.then(all).then(() => true);
     const result = await Promise.race([settled, late.promise]);
     clearTimeout(timer);
     return result;

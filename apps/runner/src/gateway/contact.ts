@@ -42,6 +42,9 @@ export class Contact {
   #soon: NodeJS.Timeout | null = null;
   /** The room that the last poll named. */
   #toldFree = 0;
+  /** Transactions that are open here, as the last answer said, and who waits for there to be none. */
+  #openTransactions = 0;
+  readonly #closed: (() => void)[] = [];
   #wasReached = false;
   #isCut = false;
 
@@ -59,6 +62,12 @@ export class Contact {
   /** Says that there may be room again, which is news to a gateway that has heard that there is none. */
   room(): void {
     if (this.#toldFree === 0) this.news();
+  }
+
+  /** Settles once the gateway knows of no transaction that is open here. */
+  noTransactions(): Promise<void> {
+    if (this.#openTransactions === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#closed.push(resolve));
   }
 
   /** Runs until the signal is aborted. */
@@ -101,6 +110,8 @@ export class Contact {
     const poll = this.#describe();
     this.#toldFree = poll.free;
     const answer = await client.poll(poll, AbortSignal.any([signal, this.#poll.signal]));
+    this.#openTransactions = answer.openTransactions;
+    if (answer.openTransactions === 0) for (const closed of this.#closed.splice(0)) closed();
     const { tasks, commands } = this.deps;
     tasks.asked(poll.running);
     tasks.confirmed(poll.gotTasks);
@@ -114,7 +125,10 @@ export class Contact {
     const isStopped = isStopping();
     const results = commands.results();
     return {
-      free: isStopped || client.isRefused || marks.exceededBy(now) !== null ? 0 : tasks.free,
+      free:
+        (isStopped && this.#openTransactions === 0) || client.isRefused || marks.exceededBy(now) !== null
+          ? 0
+          : tasks.free,
       running: [...new Set([...reports.ids(), ...tasks.coming()])].slice(-MAX_NAMED),
       gotTasks: tasks.got(),
       gotCommands: commands.got(),

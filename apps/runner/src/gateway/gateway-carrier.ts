@@ -78,7 +78,8 @@ class GatewayCarrier implements Carrier {
       reports: this.#reports,
       blobMaxBytes: config.blobMaxBytes,
       limit: pLimit(FETCHES),
-      isOpen: () => !attempts.isStopping && !client.isRefused && !this.#working.signal.aborted,
+      isOpen: (isOfTransaction) =>
+        attempts.mayStart(isOfTransaction) && !client.isRefused && !this.#working.signal.aborted,
     });
     const commands = new Commands({
       ...common,
@@ -112,8 +113,9 @@ class GatewayCarrier implements Carrier {
     return this.#done.promise;
   }
 
-  announceStop(): void {
+  announceStop(): Promise<void> {
     this.#contact.news();
+    return this.#contact.noTransactions();
   }
 
   /** Delivers what there is to deliver, and says goodbye. What cannot be delivered in time waits for the next process. */

@@ -21,8 +21,8 @@ export interface TasksDeps extends ContentDeps {
   readonly unconfirmed: Unconfirmed;
   readonly slots: number;
   readonly logger: Logger;
-  /** False: nothing new is started, whatever comes. */
-  readonly isOpen: () => boolean;
+  /** False: no such task is started, whatever comes. */
+  readonly isOpen: (isOfTransaction: boolean) => boolean;
   readonly onSuperseded: () => void;
 }
 
@@ -91,7 +91,7 @@ export class Tasks {
     const { attemptId } = held;
     if (reports.has(attemptId)) this.#got.add(attemptId);
     if (reports.has(attemptId) || this.#coming.has(attemptId)) return true;
-    if (this.free === 0 || !isOpen()) return false;
+    if (this.free === 0 || !isOpen(isOfTransaction(value))) return false;
     const coming: Coming = { stop: new AbortController(), askedAt: performance.now() };
     this.#coming.set(attemptId, coming);
     void this.#start(value, held, coming)
@@ -118,7 +118,7 @@ export class Tasks {
     const task = parseTask(value);
     const inline = checkedInline(value);
     await fetchContent(this.deps, task, inline, coming.stop.signal);
-    const isOff = coming.stop.signal.aborted || !this.deps.isOpen() || isForgotten(task, coming);
+    const isOff = coming.stop.signal.aborted || !this.deps.isOpen(isOfTransaction(value)) || isForgotten(task, coming);
     return isOff ? null : { task, inline };
   }
 
@@ -166,6 +166,10 @@ function isForgotten({ reconnectWindowMs }: Task, { askedAt }: Coming): boolean 
 /** The content that came along with a task, where it is what it says to be; the rest is fetched. */
 function checkedInline(value: unknown): Inline {
   return new Map([...parseInline(value)].filter(([sha256, bytes]) => hash("sha256", bytes) === sha256));
+}
+
+function isOfTransaction(value: unknown): boolean {
+  return typeof (value as { transaction?: unknown }).transaction === "string";
 }
 
 function heldBy(value: unknown): HeldAttempt | null {

@@ -25,10 +25,12 @@ export class TestProxy implements AsyncDisposable {
   /** Asked for each new connection. */
   treat: (no: number) => Treatment = () => ({});
   connections = 0;
+  #target: URL;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  private constructor(private target: URL) {
+  private constructor(url: URL) {
+    this.#target = url;
     this.#server = createServer({ allowHalfOpen: false }, (caller) => this.#connect(caller));
   }
 
@@ -44,7 +46,7 @@ export class TestProxy implements AsyncDisposable {
 
   /** Leads new connections elsewhere, as after a restart on another port. */
   lead(url: string): void {
-    this.target = new URL(url);
+    this.#target = new URL(url);
   }
 
   /** Breaks all connections with a reset. */
@@ -88,7 +90,7 @@ export class TestProxy implements AsyncDisposable {
   }
 
   #dial(): Socket {
-    return this.#watch(createConnection(Number(this.target.port), this.target.hostname));
+    return this.#watch(createConnection(Number(this.#target.port), this.#target.hostname));
   }
 
   #watch(socket: Socket): Socket {

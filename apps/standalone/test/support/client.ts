@@ -9,6 +9,8 @@ export interface Step {
   artifacts?: { from: string; name: string }[];
   timeoutMs?: number;
   retry?: Record<string, number>;
+  transaction?: string;
+  rollback?: boolean;
 }
 
 export interface Workflow {

@@ -11,7 +11,7 @@ import { AccessToken, type IssuedToken } from "./access-token.js";
 import { type GatewayAnswer, type GatewayCall, GatewayConnection, type Reach } from "./gateway-connection.js";
 import { GatewayError, gatewayUnreachable } from "./gateway-problems.js";
 import { untilIdle } from "./idle.js";
-import { parseFramesAnswer, parsePollAnswer, parseToken, parseWelcome } from "./parse-gateway.js";
+import { parseFramesAnswer, parsePollAnswer, parseProtocol, parseToken, parseWelcome } from "./parse-gateway.js";
 
 export type { Reach } from "./gateway-connection.js";
 
@@ -70,6 +70,19 @@ export class GatewayClient {
     } catch (error) {
       throw refusalOf(error);
     }
+  }
+
+  /** What time it is for the gateway, to the second; null where it does not say. */
+  async readClock(signal?: AbortSignal): Promise<Date | null> {
+    const { head, body } = await this.#connection.open(paths.healthz, { method: "GET", signal });
+    body.destroy();
+    const at = new Date(String(head.headers.date));
+    return Number.isNaN(at.getTime()) ? null : at;
+  }
+
+  /** The version of the protocol that the gateway speaks. One that is too old to say so answers NOT_FOUND. */
+  async readProtocol(signal?: AbortSignal): Promise<string> {
+    return parseProtocol(await this.#call(paths.gateway, { method: "GET", signal }));
   }
 
   async hello(hello: Hello, signal?: AbortSignal): Promise<Welcome> {

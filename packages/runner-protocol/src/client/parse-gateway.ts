@@ -10,11 +10,19 @@ export function parseWelcome(body: string): Welcome {
   return { instanceId, generation, heartbeatMs };
 }
 
+/** Reads what the gateway says of itself. */
+export function parseProtocol(body: string): string {
+  const { protocol } = parse(body);
+  if (typeof protocol !== "string") throw noGateway("a question for its protocol");
+  return protocol;
+}
+
 /** Reads the answer to a poll. Commands that cannot be carried out as they stand count as unknown. */
 export function parsePollAnswer(body: string): PollAnswer {
-  const { tasks, commands } = parse(body);
+  const { tasks, commands, openTransactions: open } = parse(body);
   if (!Array.isArray(tasks) || !Array.isArray(commands)) throw noGateway("a poll");
-  return { tasks, commands: commands.flatMap((command) => parseCommand(command) ?? []) };
+  const openTransactions = isInteger(open, 0) ? open : 0; // an older gateway says nothing of them
+  return { tasks, commands: commands.flatMap((command) => parseCommand(command) ?? []), openTransactions };
 }
 
 export function parseFramesAnswer(body: string): FramesAnswer {

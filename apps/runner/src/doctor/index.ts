@@ -1,0 +1,2 @@
+export { diagnose } from "./doctor.js";
+export { type Diagnosis, type Finding, type Layer, layers } from "./findings.js";

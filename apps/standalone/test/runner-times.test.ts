@@ -1,0 +1,182 @@
+import { randomUUID } from "node:crypto";
+import path from "node:path";
+import { afterEach, describe, expect, it } from "@jest/globals";
+import type { Attempt } from "./support/client.ts";
+import { Deployment } from "./support/deployments.ts";
+import { processesMarked } from "./support/marked-processes.ts";
+import { eventually, MaiaProcess } from "./support/processes.ts";
+
+/** Every rule of the fleet that has a time, with the time made short. */
+const BEAT = { MAIA_RUNNER_HEARTBEAT_MS: "200", MAIA_RUNNER_UNKNOWN_MS: "1000" };
+
+let stack = new AsyncDisposableStack();
+let maia: Deployment;
+let runnerId: string;
+let credentials: Record<string, string>;
+
+afterEach(async () => {
+  await stack.disposeAsync();
+  stack = new AsyncDisposableStack();
+});
+
+async function maiaWith(env: Record<string, string>): Promise<void> {
+  maia = stack.use(await Deployment.start("local", { ...BEAT, ...env }));
+  const { body } = await maia.client.call<{ id: string; credentials: { clientId: string; clientSecret: string } }>(
+    "POST",
+    "/v1/runners",
+    { name: "far", platform: "self_managed", deployment: "process" },
+  );
+  runnerId = body.id;
+  credentials = { MAIA_CLIENT_ID: body.credentials.clientId, MAIA_CLIENT_SECRET: body.credentials.clientSecret };
+}
+
+function dial(env: Record<string, string> = {}, folder = "far"): MaiaProcess {
+  return stack.use(
+    new MaiaProcess(["runner"], {
+      MAIA_GATEWAY_URL: maia.url,
+      MAIA_RUNNER_DATA_DIR: path.join(maia.dataDir, "..", folder),
+      MAIA_RUNNER_CPU_MARK: "100",
+      MAIA_RUNNER_MEMORY_MARK: "100",
+      ...credentials,
+      ...env,
+    }),
+  );
+}
+
+interface View {
+  readonly status: string;
+  readonly inFlight: number;
+  readonly pausedUntil: string | null;
+}
+
+const view = () => maia.client.get<View>(`/v1/runners/${runnerId}`);
+const is = (status: string) =>
+  eventually(`the runner is ${status}`, async () => {
+    const now = await view();
+    return now.status === status ? now : null;
+  });
+
+async function command(command: string): Promise<void> {
+  const { status, body } = await maia.client.call("POST", `/v1/runners/${runnerId}/commands`, { command });
+  expect({ status, body }).toMatchObject({ status: 202 });
+}
+
+const submit = (workflow: string) => maia.client.submit(workflow, { runner: "far" });
+const busy = () => eventually("the runner works", async () => (await view()).inFlight > 0);
+
+async function sleeper(seconds: number, more: Record<string, unknown> = {}): Promise<string> {
+  const mark = randomUUID();
+  const step = { key: "only", runtime: "shell" as const, script: `echo begun\nsleep ${seconds}\necho done\n`, ...more };
+  await maia.client.apply({ name: "sleeper", env: { MARK: mark }, steps: [step] });
+  return mark;
+}
+
+const endOf = ({ status, reason, failure }: Attempt) => [status, reason, failure?.code ?? null];
+
+describe("a pause of a runner that dials out", () => {
+  it("ends by itself, that long after the last task, and its queue goes on in its order (G21, F45)", async () => {
+    await maiaWith({ MAIA_PAUSE_AUTO_RESUME_MS: "1500" });
+    await sleeper(1);
+    dial({ MAIA_RUNNER_SLOTS: "1" });
+    const first = await submit("sleeper");
+    await busy();
+    await command("PAUSE");
+    expect(await view()).toMatchObject({ status: "PAUSING", pausedUntil: null });
+    const queued = [await submit("sleeper"), await submit("sleeper")];
+    const { pausedUntil } = await is("PAUSED");
+    const ended = (await maia.client.finished(first.id)).steps[0]!.attempts[0]!;
+    expect(endOf(ended)).toEqual(["SUCCEEDED", "exited", null]);
+    expect(Date.parse(pausedUntil!)).toBeGreaterThanOrEqual(Date.parse(ended.finishedAt!) + 1_500);
+    const starts = [];
+    for (const { id } of queued) starts.push((await maia.client.finished(id)).steps[0]!.attempts[0]!.startedAt!);
+    expect(starts[0]! >= pausedUntil!).toBe(true);
+    expect(starts).toEqual(starts.toSorted());
+  });
+
+  it.each([
+    ["was killed", "UNKNOWN", "kill"],
+    ["has stopped", "STOPPED", "stop"],
+  ] as const)(
+    "ends what waited through it when its runner %s before the resume, after the time for that (G21, F46)",
+    async (_, status, end) => {
+      await maiaWith({ MAIA_RESUME_QUEUE_TIMEOUT_MS: "1500" });
+      await sleeper(0);
+      const runner = dial();
+      await is("RUNNING");
+      await command("PAUSE");
+      await is("PAUSED");
+      const queued = await submit("sleeper");
+      await runner[end]();
+      await command("RESUME");
+      await is(status);
+      const run = await maia.client.finished(queued.id);
+      expect(run).toMatchObject({ status: "FAILED", failure: { code: "RUNNER_QUEUE_TIMEOUT" } });
+    },
+  );
+});
+
+describe("a runner that dials out", () => {
+  it("is UNKNOWN while nothing is heard of it, and what is queued waits until it is back (F51)", async () => {
+    await maiaWith({ MAIA_RUNNER_RECONNECT_WINDOW_MS: "60000" });
+    await sleeper(0);
+    const runner = dial();
+    await is("RUNNING");
+    runner.signal("SIGSTOP");
+    await is("UNKNOWN");
+    const queued = await submit("sleeper");
+    await eventually("the job is claimed", async () => (await maia.client.job(queued.id)).runId);
+    runner.signal("SIGCONT");
+    const run = await maia.client.finished(queued.id);
+    expect(run.steps[0]!.attempts.map(endOf)).toEqual([["SUCCEEDED", "exited", null]]);
+  });
+
+  it("loses what it has when it is frozen for longer than the window, and ends it itself when it wakes (F25, G6, G17)", async () => {
+    await maiaWith({ MAIA_RUNNER_RECONNECT_WINDOW_MS: "2000" });
+    const mark = await sleeper(30);
+    const runner = dial({ MAIA_RUNNER_RECONNECT_WINDOW_MS: "2000" });
+    const { id } = await submit("sleeper");
+    await busy();
+    await eventually("the step runs", async () => (await processesMarked(mark)).length > 0);
+    runner.signal("SIGSTOP");
+    const lost = await eventually("the attempt is lost", async () => {
+      const { runId } = await maia.client.job(id);
+      const first = (await maia.client.run(runId!)).steps[0]!.attempts[0]!;
+      return first.status === "LOST" ? first : null;
+    });
+    expect(lost.failure?.code).toBe("RUNNER_LOST");
+    await maia.client.call("POST", `/v1/jobs/${id}/cancel`);
+    runner.signal("SIGCONT");
+    expect((await maia.client.finished(id)).status).toBe("CANCELED");
+    await eventually("the step is gone", async () => (await processesMarked(mark)).length === 0);
+  });
+
+  it("lets what runs end for as long as its drain limit, and ends the rest, which another process takes up (G22)", async () => {
+    await maiaWith({});
+    const mark = await sleeper(4);
+    const runner = dial({ MAIA_DRAIN_LIMIT_MS: "1000" });
+    const { id } = await submit("sleeper");
+    await eventually("the step runs", async () => (await processesMarked(mark)).length > 0);
+    await command("STOP");
+    await is("STOPPING");
+    await runner.ended();
+    expect(runner.exitCode).toBe(0);
+    await is("STOPPED");
+    dial({}, "far-too");
+    const run = await maia.client.finished(id);
+    expect(run.steps[0]!.attempts.map(endOf)).toEqual([
+      ["LOST", "lost", "DRAIN_TIMEOUT"],
+      ["SUCCEEDED", "exited", null],
+    ]);
+  });
+
+  it("gets new tokens while it works, and nothing notices (G24)", async () => {
+    await maiaWith({ MAIA_TOKEN_TTL_MS: "1000" });
+    const script = "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.5; done\n";
+    await sleeper(0, { script });
+    dial();
+    const run = await maia.client.finished((await submit("sleeper")).id);
+    expect(run.steps[0]!.attempts.map(endOf)).toEqual([["SUCCEEDED", "exited", null]]);
+    const lines = (await maia.client.logs(run.id)).filter(({ stream }) => stream === "stdout").map(({ line }) => line);
+    expect(lines).toEqual(["1", "2", "3", "4", "5", "6", "7", "8"]);
+  });
+});
