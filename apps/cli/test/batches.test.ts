@@ -31,7 +31,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await api[Symbol.asyncDispose]();
-  await rm(folder, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
 });
 
 const run = (...args: string[]) => maia(args, { env: { MAIA_URL: api.url, MAIA_API_KEY: "k" }, cwd: folder });

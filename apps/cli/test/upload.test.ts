@@ -25,7 +25,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await api[Symbol.asyncDispose]();
-  await rm(folder, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
 });
 
 function upload() {

@@ -11,7 +11,7 @@ describe.each(levels)("at the level %s", (level) => {
     async ({ poolSize }) => {
       await using workshop = await Workshop.open(level, { poolSize });
       expect((await workshop.run(workshop.task("node", SCRIPT))).output).toEqual({ ok: true });
-      rmSync(workshop.root, { recursive: true, force: true });
+      rmSync(workshop.root, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
       const ends = [];
       for (const reuseKey of [null, null, null, "k", "k", "k", "k"]) {
         const { exit } = await workshop.run(workshop.task("node", SCRIPT, { reuseKey }));

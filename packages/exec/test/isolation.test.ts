@@ -96,7 +96,7 @@ describe("a step in the sandbox", () => {
   });
   afterAll(async () => {
     await workshop[Symbol.asyncDispose]();
-    rmSync(data, { recursive: true, force: true });
+    rmSync(data, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
   });
 
   it("finds no file of the host beyond the system's programs (G30)", () => {
@@ -182,7 +182,7 @@ describe.each(levels.filter((level) => level !== "sandbox"))("a step at the leve
       } else expect(warnings).toEqual([expect.stringContaining("can read what Maia can")]);
       expect((output!.capabilities as string[])[3]).toBe("1");
     } finally {
-      rmSync(data, { recursive: true, force: true });
+      rmSync(data, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
     }
   });
 });

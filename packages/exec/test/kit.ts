@@ -145,7 +145,7 @@ export class Workshop implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.executor[Symbol.asyncDispose]();
     const own = this.isOwnRoot ? [this.root, `${this.root}-deps`] : [];
-    for (const folder of own) rmSync(folder, { recursive: true, force: true });
+    for (const folder of own) rmSync(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
   }
 }
 

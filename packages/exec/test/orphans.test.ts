@@ -36,7 +36,7 @@ async function engineWithStep(isolation: IsolationLevel, leaseTtlMs = 15_000) {
   const engine = spawn(process.execPath, [ENGINE], { env, stdio: ["ignore", "pipe", "inherit"] });
   cleanUps.push(() => {
     engine.kill("SIGKILL");
-    rmSync(root, { recursive: true, force: true });
+    rmSync(root, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
   });
   const frames = framesOf(engine);
   await until(() => processesMarked(mark).length >= 3);
@@ -94,7 +94,7 @@ describe.each(levels)("at the level %s no process of a step outlives", (level) =
 
   it("its executor, which leaves nothing behind", async () => {
     const root = mkdtempSync(join(tmpdir(), "maia-exec-"));
-    cleanUps.push(() => rmSync(root, { recursive: true, force: true }));
+    cleanUps.push(() => rmSync(root, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 }));
     const mark = newMark();
     const workshop = await Workshop.open(level, { root, poolSize: 2 });
     const outcome = workshop.run(workshop.task("shell", tree(mark)));
@@ -122,7 +122,7 @@ describe("a helper", () => {
 
   it("outlives none of its supervisors, whenever they are killed while they start, one or two, with one helper or three (G17)", async () => {
     const root = mkdtempSync(join(tmpdir(), "maia-exec-"));
-    cleanUps.push(() => rmSync(root, { recursive: true, force: true }));
+    cleanUps.push(() => rmSync(root, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 }));
     for (let trial = 0; trial < 20; trial++) {
       const supervisors = Array.from({ length: 1 + (trial % 2) }, () => supervisor(root, 1 + (trial % 3)));
       await until(() => helpersOf(root).length > 0);
@@ -135,7 +135,7 @@ describe("a helper", () => {
 
   it("ends with its supervisor although somebody else holds its input open (G17)", async () => {
     const root = mkdtempSync(join(tmpdir(), "maia-exec-"));
-    cleanUps.push(() => rmSync(root, { recursive: true, force: true }));
+    cleanUps.push(() => rmSync(root, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 }));
     // The supervisor's end of the input is the output of another child too, which lives on.
     const script = `const { spawn } = require("node:child_process");
       const helper = spawn(process.execPath, [process.env.MAIN, process.env.ROOT, String(process.pid)],
@@ -156,7 +156,7 @@ describe("a helper", () => {
 describe("an executor that starts", () => {
   it("leaves one alone that is starting too and has not yet said whose its folder is, unless that is long ago", async () => {
     const root = mkdtempSync(join(tmpdir(), "maia-exec-"));
-    cleanUps.push(() => rmSync(root, { recursive: true, force: true }));
+    cleanUps.push(() => rmSync(root, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 }));
     const [young, old] = [`x${"a".repeat(18)}`, `x${"b".repeat(18)}`];
     for (const name of [young, old]) mkdirSync(join(root, name));
     utimesSync(join(root, old), new Date(0), new Date(0));

@@ -12,7 +12,8 @@ import { NpmRegistry } from "./npm-registry.js";
 const ENGINE = fileURLToPath(new URL("./engine.mjs", import.meta.url));
 const folders: string[] = [];
 afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+  for (const folder of folders.splice(0))
+    rmSync(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
 });
 
 /** A folder that several executors of a test share. */

@@ -22,7 +22,8 @@ beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "maia-exec-"));
 });
 afterEach(() => {
-  for (const folder of [root, `${root}-deps`]) rmSync(folder, { recursive: true, force: true });
+  for (const folder of [root, `${root}-deps`])
+    rmSync(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
 });
 
 const at = (...names: string[]) => join(`${root}-deps`, ...names);

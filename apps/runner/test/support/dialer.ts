@@ -57,7 +57,7 @@ export async function openTestDialer(url: string, env: Env = {}, folder?: string
     stop,
     [Symbol.asyncDispose]: async () => {
       await stop();
-      if (!folder) await rm(dir, { recursive: true, force: true });
+      if (!folder) await rm(dir, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
     },
   };
 }

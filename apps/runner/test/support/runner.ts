@@ -53,7 +53,7 @@ export async function openTestRunner(
     [Symbol.asyncDispose]: async () => {
       client.close();
       await stop();
-      if (!folder) await rm(dir, { recursive: true, force: true });
+      if (!folder) await rm(dir, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
     },
   };
 }

@@ -76,7 +76,10 @@ export class MaiaProcess implements AsyncDisposable {
 /** A folder of its own in the system's temporary folder, readable by other users so that a step user can reach it. */
 export async function temporaryFolder(name: string): Promise<{ path: string } & AsyncDisposable> {
   const folder = await mkdtemp(path.join(os.tmpdir(), `maia-${name}-`));
-  return { path: folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+  return {
+    path: folder,
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 }),
+  };
 }
 
 /** A port of loopback that nobody uses right now. */
