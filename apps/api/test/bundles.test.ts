@@ -79,6 +79,15 @@ describe("a bundle", () => {
     expect((await api.get("/v1/workflows/hallo/versions/1")).json.workflowSnap.name).toBe("hallo");
   });
 
+  it("comes under a name that a workflow can have, and no other (B028)", async () => {
+    await put("1");
+    const bundle = await exported();
+    for (const name of ["Bad Name", "..%2Fx", "a".repeat(64), "-x", "__proto__", "a%0Ab"]) {
+      const { status, json } = await api.post(`/v1/workflows/${name}/versions`, { bundle });
+      expect([name, status, json.code]).toEqual([name, 422, "INVALID"]);
+    }
+  });
+
   it("with another lock is another version", async () => {
     await put("1", "", { dependencies });
     const unpinned = await exported();

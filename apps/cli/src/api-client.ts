@@ -126,7 +126,7 @@ export class ApiClient {
     for (let cursor: string | undefined; items.length < limit; ) {
       const page = await this.get<Page<T>>(path, { ...query, limit: Math.min(limit - items.length, 100), cursor });
       items.push(...page.items);
-      if (page.nextCursor === null || page.items.length === 0) break;
+      if (page.nextCursor === null) break;
       cursor = page.nextCursor;
     }
     return items;

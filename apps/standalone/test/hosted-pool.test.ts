@@ -3,7 +3,7 @@ import path from "node:path";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import type { LogItem } from "./support/client.ts";
 import { Deployment } from "./support/deployments.ts";
-import { eventually } from "./support/processes.ts";
+import { eventually, MaiaProcess } from "./support/processes.ts";
 
 let maia: Deployment;
 afterEach(() => maia[Symbol.asyncDispose]());
@@ -80,6 +80,9 @@ describe("the hosted pool", () => {
       expect(await client.call("POST", "/v1/runners/hosted/commands", { command })).toMatchObject(managed);
     expect(await client.call("GET", "/v1/runners/hosted/credentials")).toMatchObject(managed);
     expect(await client.call("GET", "/v1/runners/hosted/deployment")).toMatchObject(managed);
+    const status = new MaiaProcess(["status"], { MAIA_URL: maia.url, MAIA_DATA_DIR: maia.dataDir });
+    await status.ended();
+    expect(status.log).toContain("hosted   1 runners connected");
     const [pid] = await pool();
     expect(await readFile(`/proc/${pid}/environ`, "latin1")).not.toContain("MAIA_SECRET_KEY");
     expect(await readFile(`/proc/${pid}/cmdline`, "latin1")).not.toContain("mcs_");
@@ -91,12 +94,13 @@ describe("the hosted pool", () => {
     await connects(1);
     await client.call("POST", "/v1/runners/hosted/commands", { command: "PAUSE" });
     await client.apply(workflow("hello", "echo hello\n"));
-    const job = await client.submit("hello");
+    const [job] = [await client.submit("hello"), await client.submit("hello"), await client.submit("hello")];
     const why = await eventually("it says why", async () => {
       const reasons = JSON.stringify(await client.get(`/v1/jobs/${job.id}/why`));
       return reasons.includes("RUNNER_PAUSED") && reasons;
     });
     expect(why).toContain("hosted");
+    expect(maia.part("up").log).not.toContain("the hosted pool changes its size"); // no process more would help
     await client.call("POST", "/v1/runners/hosted/commands", { command: "RESUME" });
     expect(await attemptsOf(job.id)).toHaveLength(1);
   });

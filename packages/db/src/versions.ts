@@ -48,6 +48,17 @@ export async function setLatest({ sql }: Tx, workflowId: string, version: number
   await sql.run(`UPDATE "Workflow" SET "latestVersion" = ? WHERE "id" = ?`, version, workflowId);
 }
 
+/** Says of a version what has changed, where that was not said when it was made. */
+export async function setVersionMessage(
+  { sql }: Tx,
+  workflowId: string,
+  version: number,
+  message: string,
+): Promise<void> {
+  const text = `UPDATE "WorkflowVersion" SET "message" = ? WHERE "workflowId" = ? AND "version" = ?`;
+  await sql.run(text, message, workflowId, version);
+}
+
 /** The newest version from `since` on with this content; a lock that is given must be the same too. */
 export async function findTwin(
   sql: Sql,

@@ -59,6 +59,7 @@ function readLimit(field: Reader): number | null {
   return field.isAbsent || field.isNull ? null : field.integer(1, LONGEST_MS);
 }
 
-function slugProblem(text: string): string | null {
+/** What is wrong with the name of a workflow, or null. */
+export function slugProblem(text: string): string | null {
   return isSlug(text) ? null : "must be 1 to 63 of a-z 0-9 -, beginning with a letter or digit";
 }

@@ -76,7 +76,9 @@ function settle(step: StepFacts, board: Board, now: Date, limits: PlanLimits): v
 }
 
 function settleFailure(step: StepFacts, last: AttemptFacts, board: Board, until: Date | null): void {
-  if (board.isEnding && (last.stopping || last.status === "CANCELED")) {
+  // One that had failed by itself before its stop arrived has failed (docs/states.md).
+  const wasStopped = last.status === "CANCELED" || (last.stopping && last.status === "LOST");
+  if (board.isEnding && wasStopped) {
     board.move(step, "cancel");
   } else if (until === null) {
     board.failure ??= failureOf(step);

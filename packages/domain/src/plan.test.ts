@@ -77,6 +77,16 @@ describe("a step", () => {
     expect(world.step("a").attempts).toHaveLength(4);
   });
 
+  it("that had failed by itself when it was asked to stop has failed, and was not stopped", () => {
+    const world = begun({ key: "a" }, { key: "b" }, { key: "c" });
+    world.end(world.step("a"), "fail");
+    world.settle();
+    world.end(world.step("b"), "fail");
+    world.end(world.step("c"), "cancel");
+    world.settle();
+    expect(world.statuses()).toEqual({ a: "FAILED", b: "FAILED", c: "CANCELED" });
+  });
+
   it("that Maia's own stop ended costs nothing (G11)", () => {
     const world = begun({ key: "a" });
     for (let i = 0; i < 10; i++) {

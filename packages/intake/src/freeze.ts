@@ -6,6 +6,7 @@ import {
   invalid,
   parseBundle,
   parseDefinition,
+  slugProblem,
   snapHash,
   type WorkflowSnapshot,
 } from "@maia/domain";
@@ -47,6 +48,8 @@ export async function freezeDefinition(
  * @throws {MaiaError} INVALID, HASH_MISMATCH, RESERVED_KEY, CYCLE with pointers into the bundle
  */
 export async function freezeBundle(schemas: IntakeContext["schemas"], bundle: unknown, slug: string): Promise<Frozen> {
+  const problem = slugProblem(slug);
+  if (problem) throw invalid([{ pointer: "", message: `the workflow's name in the address ${problem}` }]);
   const { snapshot, depsLock, message } = parseBundle(bundle);
   const issues = await schemaIssues(schemas, snapshot);
   if (issues.length > 0) throw invalid(issues.map((issue) => ({ ...issue, pointer: `/workflowSnap${issue.pointer}` })));

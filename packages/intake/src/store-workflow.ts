@@ -1,4 +1,4 @@
-import { findTwin, insertVersion, setLatest, type Tx, toDbTime } from "@maia/db";
+import { findTwin, insertVersion, setLatest, setVersionMessage, type Tx, toDbTime } from "@maia/db";
 import { MaiaError, newId } from "@maia/domain";
 import type { Frozen } from "./freeze.js";
 import { thaw } from "./freeze.js";
@@ -70,6 +70,7 @@ export async function storeWorkflow(
   const version = twin ?? (await makeVersion(tx, workflowId, request, frozen, now));
   const published = request.publishing === "latest" && version !== latest;
   if (published) await setLatest(tx, workflowId, version);
+  if (published && twin !== null && request.message) await setVersionMessage(tx, workflowId, version, request.message);
   return { ...about, version, published, made: twin === null };
 }
 

@@ -138,7 +138,8 @@ export async function showLogs(context: Context, id: string, flags: LogsFlags): 
     for (const item of page.items)
       context.terminal.print(flags.json ? JSON.stringify(item) : logLine(context, item, stepKey !== undefined));
     if (page.nextCursor === null) return exitCodes.ok;
-    if (page.items.length === 0) {
+    // A page may be empty and yet not the last: what was asked for may be further on.
+    if (page.items.length === 0 && page.nextCursor === cursor) {
       if (!flags.follow) return exitCodes.ok;
       await delay(LOG_POLL_MS);
     }

@@ -23,7 +23,7 @@ describe("formatting", () => {
   });
 
   it("takes out of foreign text what could drive a terminal", () => {
-    expect(plain("\u001b[31mred\u001b[0m \u001b]0;title\u0007a\r\n\tb\u2028c")).toBe("red a  bc");
+    expect(plain("\u001b[31mred\u001b[0m \u001b]0;title\u0007a\r\n\tb\u2028c")).toBe("red a ·   b · c");
     expect(plain("\u001b]8;;http://x\u0007link\u001b]8;;\u0007")).toBe("link");
     expect(plain("\u001b\u001b[\u0000\u0008x")).not.toMatch(/[\u0000-\u001f]/);
   });

@@ -37,6 +37,7 @@ export function bytes(count: number): string {
 export function plain(text: string): string {
   return stripVTControlCharacters(text)
     .replace(/\t/g, "  ")
+    .replace(/(?<=.)(\r?\n|[\u2028\u2029])+(?=.)/g, " · ")
     .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, "");
 }
 

@@ -19,6 +19,8 @@ export interface HostedPoolDeps {
   readonly slots: number;
   /** How long their tasks may take to end when all of this stops. In milliseconds. */
   readonly drainMs: number;
+  /** True while the runner is paused, so that no process more would help what waits. */
+  readonly isHeld: () => Promise<boolean>;
   /** The version that the next process would have. */
   readonly readVersion: () => Promise<string>;
 }
@@ -59,11 +61,15 @@ export class HostedPool implements AsyncDisposable {
 
   /** Replaces all that live now: the next one is there before the last is let go, and no task is lost. */
   roll(): Promise<void> {
-    this.#rolling = this.#rolling.then(async () => {
-      this.deps.logger.info("the hosted runners are replaced one by one", { runners: this.#working.length });
-      for (const runner of this.#working) if (!(await this.#replace(runner))) return;
-    });
+    this.#rolling = this.#rolling
+      .then(() => this.#replaceAll())
+      .catch((error: unknown) => this.deps.logger.error("the hosted runners could not be replaced", { error }));
     return this.#rolling;
+  }
+
+  async #replaceAll(): Promise<void> {
+    this.deps.logger.info("the hosted runners are replaced one by one", { runners: this.#working.length });
+    for (const runner of this.#working) if (!(await this.#replace(runner))) return;
   }
 
   /** Lets all finish what they have for a while, and ends them. */
@@ -106,10 +112,11 @@ export class HostedPool implements AsyncDisposable {
       this.version = version;
       void this.roll();
     }
-    const load = await sightOfPool(db.sql, runnerId);
+    const { inFlight, queued } = await sightOfPool(db.sql, runnerId);
+    const load = { inFlight, queued: (await this.deps.isHeld()) ? 0 : queued, slots };
     if (this.#isReplacing || this.#stop.signal.aborted) return;
     const size = this.#working.length;
-    const wanted = wantedRunners({ ...load, slots }, this.config);
+    const wanted = wantedRunners(load, this.config);
     const now = performance.now();
     this.#enoughSince = wanted < size ? (this.#enoughSince ?? now) : null;
     const next = nextPoolSize(size, wanted, now - (this.#enoughSince ?? now), this.config);

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
-import type { Db } from "@maia/db";
-import type { Clock } from "@maia/domain";
+import { type Db, newestPause } from "@maia/db";
+import { type Clock, isPaused } from "@maia/domain";
 import { SecretBox } from "@maia/secrets";
 import type { Logger } from "@maia/service";
 import type { DataDir } from "@maia/storage";
@@ -44,6 +44,7 @@ export async function startPool(
     }),
     slots: engine.constants.runnerSlots,
     drainMs: engine.drainMs,
+    isHeld: async () => isPaused(await newestPause(db.sql, runnerId), engine.constants.pauseAutoResumeMs, clock()),
     readVersion,
   });
 }
