@@ -1,6 +1,7 @@
 import type { Db, JobView, RunDetail, Sql } from "@maia/db";
 import { findRunDetail } from "@maia/db";
-import { hasDependencies, type WorkflowSnapshot } from "@maia/domain";
+import { hasDependencies } from "@maia/domain";
+import { readableSnapshot } from "./present/snapshot.js";
 import { explainRunner } from "./why-runner.js";
 
 /** One reason why a job is where it is. */
@@ -85,7 +86,7 @@ function explainRun(run: RunDetail, runner: string, now: Date): Reason[] {
       message: `The input file ${name} is being downloaded`,
     }));
   }
-  const snapshot = JSON.parse(run.version.workflowSnap) as WorkflowSnapshot;
+  const snapshot = readableSnapshot(run.version.workflowSnap);
   const statuses = new Map(run.steps.map((step) => [step.key, step.status]));
   return run.steps.flatMap((step) => {
     const deps = snapshot.steps.find(({ key }) => key === step.key)?.deps ?? [];

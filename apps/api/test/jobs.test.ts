@@ -391,6 +391,28 @@ describe("a job", () => {
   });
 });
 
+describe("a run whose stored snapshot is damaged", () => {
+  it.each(["{", "null", '{"steps":7}'])("is answered with all else that is known of it: %s", async (workflowSnap) => {
+    const workflow = await aWorkflow(api, "damaged");
+    const run = await aRun(api, workflow);
+    await api.db.write(({ models }) =>
+      models.workflowVersion.update({ where: { id: workflow.versionId }, data: { workflowSnap } }),
+    );
+    const answer = await api.get(`/v1/runs/${run.id}`);
+    expect([
+      answer.status,
+      answer.json.steps.map(({ key, name }: { key: string; name: string }) => [key, name]),
+    ]).toEqual([
+      200,
+      [
+        ["first", "first"],
+        ["second", "second"],
+      ],
+    ]);
+    expect((await api.get(`/v1/jobs/${run.jobId}/why`)).status).toBe(200);
+  });
+});
+
 describe("the list of jobs", () => {
   it("is newest first, whole and without repeats, page by page, while new jobs come", async () => {
     const made: string[] = [];

@@ -170,7 +170,7 @@ class Executing implements LocalExecutor {
       ),
     };
     this.attempts.add(task.attemptId, attempt);
-    if (this.session) attempt.run = this.begin(this.session, task, found, attempt);
+    if (this.session) this.beginNow(this.session, task, found, attempt);
     else this.beginLater(task, found, attempt);
     return attempt;
   }
@@ -181,10 +181,19 @@ class Executing implements LocalExecutor {
     attempt.run = { cancel: () => endUnknown(stream, "canceled", "canceled before it began"), credit: () => undefined };
     this.opening!.then(
       (session) => {
-        if (!stream.hasEnded) attempt.run = this.begin(session, task, found, attempt);
+        if (!stream.hasEnded) this.beginNow(session, task, found, attempt);
       },
       (error: Error) => endUnknown(stream, "spawn_failed", error.message),
     );
+  }
+
+  /** Begins an attempt; one for which there is no place ends, and says so. */
+  private beginNow(session: Session, task: Task, found: Found | null, attempt: Attempt): void {
+    try {
+      attempt.run = this.begin(session, task, found, attempt);
+    } catch (error) {
+      endUnknown(attempt.stream, "spawn_failed", (error as Error).message);
+    }
   }
 
   private begin(session: Session, task: Task, found: Found | null, attempt: Attempt): AttemptRun | null {

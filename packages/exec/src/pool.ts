@@ -124,6 +124,16 @@ export class Pool {
       this.plan(this.holdUntil - now);
       return;
     }
+    try {
+      this.refillShelves(now);
+    } catch {
+      // Nothing can be started now; whoever needs a process is told why.
+      this.holdUntil = now + AFTER_FAILURE_MS;
+      this.plan(AFTER_FAILURE_MS);
+    }
+  }
+
+  private refillShelves(now: number): void {
     const isQuiet = now - this.lastTakenAt >= QUIET_MS;
     let isWaiting = false;
     for (const runtime of RUNTIMES) {

@@ -6,6 +6,7 @@ import type { LocalExecutorOptions } from "./options.js";
 import { isUnlimited } from "./pool.js";
 import { type ReuseAttempt, ReuseProcess } from "./reuse-process.js";
 import type { Session } from "./session.js";
+import type { Slot } from "./slot-folders.js";
 
 const IDLE_MS = 10_000;
 const ATTEMPTS = 10_000;
@@ -90,7 +91,8 @@ export class Reuse {
 
   private another(key: string, group: Group, most: number): ReuseProcess | null {
     if (group.processes.length >= Math.min(most, this.options.reuseProcesses ?? most)) return null;
-    const slot = this.slotFor(group.waiting[0]!.task);
+    const slot = this.slotOrEnd(group);
+    if (!slot) return null;
     const limits = {
       idleMs: this.options.reuseIdleMs ?? IDLE_MS,
       attempts: this.options.reuseAttempts ?? ATTEMPTS,
@@ -105,6 +107,16 @@ export class Reuse {
     });
     group.processes.push(process);
     return process;
+  }
+
+  /** A place for another process; where there is none, nobody waits for it in vain. */
+  private slotOrEnd({ waiting }: Group): Slot | null {
+    try {
+      return this.slotFor(waiting[0]!.task);
+    } catch (error) {
+      for (const { stream } of waiting.splice(0)) endUnknown(stream, "spawn_failed", (error as Error).message);
+      return null;
+    }
   }
 
   private slotFor({ runtime, limits }: Task): ReturnType<Session["pool"]["take"]> {

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync } from "node:fs";
 import type { OpenMessage, ReadyMessage } from "./messages.js";
 import { type SlotView, slotView } from "./slot-view.js";
 
@@ -22,8 +22,18 @@ export class SlotFolders {
     private readonly ready: ReadyMessage,
   ) {}
 
-  /** Makes an empty slot. */
+  /** Makes an empty slot. @throws {Error} that says why it cannot be made, for whoever has to end an attempt by it. */
   create(): Slot {
+    try {
+      return this.make();
+    } catch (error) {
+      const isGone = !existsSync(`${this.open.home}/slots`);
+      const why = isGone ? "it was removed while Maia ran; restart Maia" : (error as Error).message;
+      throw new Error(`the folder ${this.open.home}, in which steps run, cannot be used: ${why}`, { cause: error });
+    }
+  }
+
+  private make(): Slot {
     const id = `${this.open.slotPrefix}${this.count++}`;
     const folder = `${this.open.home}/slots/${id}`;
     const host = slotView(`${folder}/run`, `${folder}/work`);

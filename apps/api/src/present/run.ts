@@ -1,5 +1,5 @@
 import type { RunDetail, RunView } from "@maia/db";
-import type { FailureFacts, RunStatus, WorkflowSnapshot } from "@maia/domain";
+import type { FailureFacts, RunStatus } from "@maia/domain";
 import {
   anyObject,
   choice,
@@ -15,6 +15,7 @@ import {
   text,
 } from "../http/shapes.js";
 import { failure, id, iso, moment, sha256 } from "./common.js";
+import { readableSnapshot } from "./snapshot.js";
 
 export const runStatuses = ["PENDING_INPUTS", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED"] as const;
 
@@ -175,7 +176,7 @@ export function presentRunSummary(view: RunView): Of<typeof runSummary> {
 /** A run as the API answers it. What a step is called and needs comes from the snapshot that the run executes. */
 export function presentRun(detail: RunDetail, came: Of<typeof cause> | null): Of<typeof run> {
   const { job, version } = detail;
-  const snapshot = JSON.parse(version.workflowSnap) as WorkflowSnapshot;
+  const snapshot = readableSnapshot(version.workflowSnap);
   const steps = new Map(snapshot.steps.map((item) => [item.key, item]));
   return {
     id: detail.id,
