@@ -40,7 +40,7 @@ export const troubles: Readonly<Record<string, Trouble>> = {
     }
     for (const code of await ends)
       if (code !== 0) chaos.violate(`G22 a process of ${runner.name} was told to stop, and exited with ${code}`);
-    await runner.is("STOPPED");
+    await runner.is("STOPPED", "UNKNOWN"); // an instance whose disk was lost never says goodbye
     for (const instance of runner.instances) instance.start();
   },
 
