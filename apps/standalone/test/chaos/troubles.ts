@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "../support/processes.ts";
 import type { Chaos } from "./chaos.ts";
 import type { FleetRunner, Instance } from "./fleet.ts";
@@ -31,10 +32,15 @@ export const troubles: Readonly<Record<string, Trouble>> = {
 
   async stop({ chaos, runner }) {
     await runner.isBusy();
-    await runner.command("STOP");
-    for (const code of await Promise.all(runner.instances.map((instance) => instance.stopped())))
+    const ends = Promise.all(runner.instances.map((instance) => instance.stopped()));
+    // An instance that nothing is heard of just then is not told, so it is told again.
+    while (runner.instances.some(({ running }) => running)) {
+      await runner.command("STOP");
+      await Promise.race([ends, delay(2_000)]);
+    }
+    for (const code of await ends)
       if (code !== 0) chaos.violate(`G22 a process of ${runner.name} was told to stop, and exited with ${code}`);
-    await runner.is("STOPPED");
+    await runner.is("STOPPED", "UNKNOWN"); // an instance whose disk was lost never says goodbye
     for (const instance of runner.instances) instance.start();
   },
 
