@@ -40,6 +40,8 @@ export class ReuseProcess implements SlotUser {
   private startedAt: number | null = null;
   private idle: NodeJS.Timeout | null = null;
   private isGone = false;
+  /** It was told to end: a kill that is on its way must not meet the next attempt. */
+  private isToEnd = false;
   private collecting = new AbortController();
   private isHandedOver = false;
   private pid: number | null;
@@ -108,6 +110,7 @@ export class ReuseProcess implements SlotUser {
       cancel: (mode) =>
         ifCurrent((slot) => {
           this.collecting.abort();
+          this.isToEnd = true;
           this.session.send({ t: "kill", slot, mode });
         }),
       credit: (bytes) => ifCurrent((slot) => this.session.send({ t: "credit", slot, bytes })),
@@ -204,7 +207,7 @@ export class ReuseProcess implements SlotUser {
     this.current = null;
     this.startedAt = null;
     if (this.isGone) return;
-    if (!end.alive || this.served >= this.limits.attempts) this.leave();
+    if (!end.alive || this.isToEnd || this.served >= this.limits.attempts) this.leave();
     else this.becomeFree();
   }
 

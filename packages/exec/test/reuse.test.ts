@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { levelsHere, newMark, processesMarked, sleepMarked, until, Workshop } from "./kit.js";
 
@@ -183,6 +184,22 @@ describe.each(levels)("a reused process at the level %s", (level) => {
     const slow = await workshop.run(workshop.task("node", script, { ...reuse, timeoutMs: 100, graceMs: 100 }));
     expect(slow.exit.reason).toBe("timeout");
     expect(processesMarked(mark)).toEqual([]);
+  });
+
+  it("that a cancel ends takes nothing with it that was not canceled, whenever the cancel comes (F37)", async () => {
+    const reuse = nextKey();
+    await workshop.run(workshop.task("node", COUNTING, reuse));
+    const reasons = new Set<string>();
+    for (let i = 0; i < 150; i++) {
+      const canceled = workshop.task("node", COUNTING, { ...reuse, graceMs: 100 });
+      const outcomes = [workshop.run(canceled), workshop.run(workshop.task("node", COUNTING, reuse))];
+      await delay((i % 15) / 5); // in all moments of an attempt, which takes some milliseconds
+      await workshop.executor.cancel(canceled.attemptId, "kill").catch(() => {}); // it may have ended
+      const [first, next] = await Promise.all(outcomes);
+      reasons.add(first!.exit.reason);
+      expect([i, next!.exit.reason, next!.exit.exitCode]).toEqual([i, "exited", 0]);
+    }
+    expect(reasons).toContain("canceled");
   });
 
   it("lets an attempt be canceled that still waits for it", async () => {

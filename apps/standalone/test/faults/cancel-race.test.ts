@@ -19,7 +19,7 @@ it("a cancel and the end of a job at the same moment leave one end, and the answ
     seen[status === 202 ? "canceled" : "late"] += 1;
     let job = await client.job(id);
     while (!["SUCCEEDED", "FAILED", "CANCELED"].includes(job.status)) job = await client.job(id);
-    expect([race, job.status === "CANCELED"]).toEqual([race, status === 202]);
+    expect([race, job.status]).toEqual([race, status === 202 ? "CANCELED" : "SUCCEEDED"]);
     if (job.runId === null) continue; // it was canceled in the queue
     const ends = (await client.events(job.runId)).filter(
       ({ event, data }) => event === "run_status" && ["SUCCEEDED", "FAILED", "CANCELED"].includes(String(data.status)),
