@@ -130,7 +130,10 @@ describe("errors", () => {
 describe("address and key", () => {
   const keyOf = () => api.asked.at(-1)?.headers.authorization;
   beforeEach(() => {
-    api.on("GET /v1/me", { name: "laptop", role: "admin" }).on("GET /v1/runs", { items: [], nextCursor: null });
+    api
+      .on("GET /v1/me", { name: "laptop", role: "admin" })
+      .on("GET /v1/runs", { items: [], nextCursor: null })
+      .on("GET /readyz", { status: "ready" });
   });
 
   it("come from flags, then the environment, then the data directory", async () => {
