@@ -97,7 +97,7 @@ describe("A poll that waits", () => {
     const theirs = await anOffer(api, other, workflow);
     expect(await other.tasks()).toEqual([theirs.ref.id]);
     const next = us.poll({ running, gotCommands: [id] });
-    expect((await waits.answer).json).toEqual({ tasks: [], commands: [] }); // ended by the second, and only by it
+    expect((await waits.answer).json).toMatchObject({ tasks: [], commands: [] }); // ended by the second, and only by it
     await us.goodbye();
     expect((await next).status).toBe(200);
   });
@@ -105,7 +105,7 @@ describe("A poll that waits", () => {
   it("ends when its instance sends another one, which goes on", async () => {
     const first = await parked();
     const second = await parked();
-    expect((await first.answer).json).toEqual({ tasks: [], commands: [] });
+    expect((await first.answer).json).toMatchObject({ tasks: [], commands: [] });
     const { ref } = await anOffer(api, us, workflow);
     expect((await second.answer).json.tasks[0].attemptId).toBe(ref.id);
   });
@@ -153,7 +153,7 @@ describe("A poll that waits", () => {
       tx.ring("engine");
       await tx.models.runner.delete({ where: { id: runner.id } });
     });
-    expect((await waits.answer).json).toEqual({ tasks: [], commands: [] });
+    expect((await waits.answer).json).toMatchObject({ tasks: [], commands: [] });
     expect((await us.poll()).status).toBe(401);
   });
 
@@ -169,7 +169,7 @@ describe("A poll that waits", () => {
       const beats = `SELECT "heartbeatSeq" AS "seq" FROM "RunnerInstance"`;
       while ((await own.db.sql.get<{ seq: number }>(beats))?.seq !== 2) await own.get("/healthz");
       await own.stop();
-      expect((await waits).json).toEqual({ tasks: [], commands: [] });
+      expect((await waits).json).toMatchObject({ tasks: [], commands: [] });
 
       const logger = createLogger({ level: "error", format: "json", name: "api" });
       await using again = await start(readConfig({ MAIA_API_PORT: "0" }), { ...own, logger, clock: () => own.now });
@@ -252,7 +252,7 @@ describe("The gateway's routes", () => {
   it("are all that a runner's token opens (B103)", async () => {
     const openApi = (await api.get("/v1/openapi.json")).json;
     for (const [path, methods] of Object.entries<object>(openApi.paths)) {
-      if (path.startsWith("/v1/gateway/")) continue;
+      if (path === "/v1/gateway" || path.startsWith("/v1/gateway/")) continue;
       for (const [method, operation] of Object.entries(methods)) {
         if (operation.security) continue; // open to anyone
         const target = path.replace(/\{\w+\}/g, "x_1");
