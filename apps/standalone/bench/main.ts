@@ -1,7 +1,6 @@
 import { parseArgs } from "node:util";
 import { Deployment } from "../test/support/deployments.ts";
 import { chainFloor, jobsFloor, linesFloor } from "./floors.ts";
-import { besideLocal } from "./gateway.ts";
 import { describeMachine, type Measured, median, percentile, print } from "./report.ts";
 import { chain, finishedPerSecond, logLines, oneStep, runChain, talker } from "./scenarios.ts";
 
@@ -66,8 +65,6 @@ for (const reuse of [false, true]) {
     more: true,
   });
 }
-
-figures.push(...(await besideLocal(maia, repeats, Math.min(jobs, 500))));
 
 await client.apply(talker);
 const floor = await linesFloor(lines);
