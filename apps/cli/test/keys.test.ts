@@ -1,25 +1,18 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { Maia, maia } from "./run-maia.js";
+import { type OwnMaia, openOwnMaia } from "./own-maia.js";
+import { maia } from "./run-maia.js";
 
+let own: OwnMaia;
 let folder: string;
-let server: Maia;
 let env: Record<string, string>;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "maia-cli-keys-"));
-  const data = join(folder, "data");
-  server = new Maia(["up", "--data", data, "--port", "0"]);
-  await server.printed(/ready at http:\S+/);
-  env = { MAIA_URL: /ready at (http:\S+)/.exec(server.stdout)![1]!, MAIA_DATA_DIR: data };
+  own = await openOwnMaia("keys");
+  ({ folder, env } = own);
 });
 
 afterAll(async () => {
-  server.child.kill("SIGTERM");
-  await server.done;
-  await rm(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
+  await own[Symbol.asyncDispose]();
 });
 
 const keys = (...args: string[]) => maia(["keys", ...args], { env, cwd: folder });
