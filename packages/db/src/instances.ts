@@ -1,4 +1,4 @@
-import { type InstanceLoad, isOverloaded, newId } from "@maia/domain";
+import { type InstanceLoad, isAboveMarks, newId, sharesOf } from "@maia/domain";
 import { toDbTime } from "./time.js";
 import type { Sql, Tx } from "./types.js";
 
@@ -133,7 +133,8 @@ export async function notePoll(tx: Tx, before: InstanceState, note: PollNote, no
     before.id,
     before.generation,
   );
-  const hasMoreRoom = note.free > before.free || (isOverloaded(JSON.parse(before.load)) && !isOverloaded(note.load));
+  const hasMoreRoom =
+    note.free > before.free || (isAboveMarks(sharesOf(JSON.parse(before.load))) && !isAboveMarks(sharesOf(note.load)));
   if (before.silentAt !== null || stops || hasMoreRoom) tx.ring("engine");
 }
 

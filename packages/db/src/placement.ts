@@ -1,4 +1,4 @@
-import type { AllowList, InstanceRoom } from "@maia/domain";
+import { type AllowList, type InstanceRoom, sharesOf } from "@maia/domain";
 import type { AttemptRef } from "./attempts.js";
 import type { OwnedRun } from "./runs.js";
 import { fromDbTime, toDbTime } from "./time.js";
@@ -49,18 +49,12 @@ export async function readRooms(sql: Sql, runnerId: string): Promise<InstanceRoo
   );
   return rows.map(({ load, helloAt, silentAt, stoppingAt, stoppedAt, ...row }) => ({
     ...row,
-    ...shares(load),
+    ...sharesOf(JSON.parse(load)),
     helloAt: fromDbTime(helloAt),
     silentAt: fromDbTime(silentAt),
     stoppingAt: fromDbTime(stoppingAt),
     stoppedAt: fromDbTime(stoppedAt),
   }));
-}
-
-function shares(load: string): { cpu: number | null; memory: number | null } {
-  const { cpu, memoryBytes, memoryTotalBytes } = JSON.parse(load) as Record<string, unknown>;
-  const isShare = typeof memoryBytes === "number" && typeof memoryTotalBytes === "number" && memoryTotalBytes > 0;
-  return { cpu: typeof cpu === "number" ? cpu : null, memory: isShare ? memoryBytes / memoryTotalBytes : null };
 }
 
 /** When anything was last heard of a runner; null: never. */

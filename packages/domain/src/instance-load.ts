@@ -8,7 +8,18 @@ export interface InstanceLoad {
   readonly memoryTotalBytes?: number;
 }
 
-/** True for a host that has no room for another task, whatever its slots say. What it does not tell does not count. */
-export function isOverloaded({ cpu = 0, memoryBytes = 0, memoryTotalBytes = 0 }: InstanceLoad): boolean {
-  return cpu > CPU_MARK || (memoryTotalBytes > 0 && memoryBytes / memoryTotalBytes > MEMORY_MARK);
+/** What of its host an instance says is in use, from 0 to 1; null: it does not say. */
+export interface HostShares {
+  readonly cpu: number | null;
+  readonly memory: number | null;
+}
+
+export function sharesOf({ cpu, memoryBytes, memoryTotalBytes }: InstanceLoad): HostShares {
+  const isShare = memoryBytes !== undefined && memoryTotalBytes !== undefined && memoryTotalBytes > 0;
+  return { cpu: cpu ?? null, memory: isShare ? memoryBytes / memoryTotalBytes : null };
+}
+
+/** True for a host that is to get no further task, whatever its slots say. What it does not tell does not count. */
+export function isAboveMarks({ cpu, memory }: HostShares): boolean {
+  return (cpu ?? 0) > CPU_MARK || (memory ?? 0) > MEMORY_MARK;
 }

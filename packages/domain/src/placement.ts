@@ -1,7 +1,8 @@
-import { CPU_MARK, type InstanceFacts, isConnected, MEMORY_MARK } from "./runner.js";
+import { type HostShares, isAboveMarks } from "./instance-load.js";
+import { type InstanceFacts, isConnected } from "./runner.js";
 
 /** What an instance has room for, as far as Maia knows. */
-export interface InstanceRoom extends InstanceFacts {
+export interface InstanceRoom extends InstanceFacts, HostShares {
   readonly id: string;
   readonly ledgerId: string;
   readonly slots: number;
@@ -10,9 +11,6 @@ export interface InstanceRoom extends InstanceFacts {
   /** What its last poll said: room for tasks, and attempts in hand. */
   readonly free: number;
   readonly running: number;
-  /** Shares of its processors and of its memory in use, from 0 to 1; null: it does not say. */
-  readonly cpu: number | null;
-  readonly memory: number | null;
 }
 
 /** Why a step has to wait for its runner. */
@@ -55,6 +53,7 @@ function share({ slots, bound }: InstanceRoom): number {
 }
 
 /** Above its marks by its own figures, or by its word: it says that it has no room although it has slots left. */
-function isOverloaded({ cpu, memory, free, running, slots }: InstanceRoom): boolean {
-  return (cpu ?? 0) > CPU_MARK || (memory ?? 0) > MEMORY_MARK || (free === 0 && running < slots);
+function isOverloaded(instance: InstanceRoom): boolean {
+  const { free, running, slots } = instance;
+  return isAboveMarks(instance) || (free === 0 && running < slots);
 }
