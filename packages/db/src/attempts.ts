@@ -59,11 +59,13 @@ export interface AttemptState {
   readonly status: AttemptStatus;
   readonly lastSeq: number;
   readonly hasOutput: boolean;
+  /** What its log holds, as `FrameFacts.logSize` counts it. */
+  readonly logSize: number;
 }
 
 export async function readAttemptState(tx: Tx, attempt: AttemptRef): Promise<AttemptState | null> {
-  const row = await tx.sql.get<{ status: AttemptStatus; lastSeq: number; hasOutput: number }>(
-    `SELECT "status", "lastSeq", "output" IS NOT NULL AS "hasOutput" FROM "Attempt" WHERE "id" = ? AND "epoch" = ?`,
+  const row = await tx.sql.get<{ status: AttemptStatus; lastSeq: number; hasOutput: number; logSize: number }>(
+    `SELECT "status", "lastSeq", "output" IS NOT NULL AS "hasOutput", "logSize" FROM "Attempt" WHERE "id" = ? AND "epoch" = ?`,
     attempt.id,
     attempt.epoch,
   );
@@ -141,7 +143,12 @@ export interface FrameFacts {
   readonly output?: string;
   readonly truncatedLines?: number;
   readonly truncatedBytes?: number;
+  /** What the log has grown by: characters, each line counting one more for its end. */
+  readonly logSize?: number;
 }
+
+/** As far as the columns count. Source: Prisma's Int. */
+const COUNT_MAX = 2_147_483_647;
 
 /** Moves `lastSeq` from where we believe it is. False: somebody else recorded meanwhile, so look again. */
 export async function advanceSeq(
@@ -152,12 +159,14 @@ export async function advanceSeq(
   facts: FrameFacts,
 ): Promise<boolean> {
   const changed = await tx.sql.run(
-    `UPDATE "Attempt" SET "lastSeq" = ?, "output" = COALESCE(?, "output"), "truncatedLines" = "truncatedLines" + ?, "truncatedBytes" = "truncatedBytes" + ?
+    `UPDATE "Attempt" SET "lastSeq" = ?, "output" = COALESCE(?, "output"), "truncatedLines" = MIN("truncatedLines" + ?, ${COUNT_MAX}),
+       "truncatedBytes" = MIN("truncatedBytes" + ?, ${COUNT_MAX}), "logSize" = "logSize" + ?
      WHERE "id" = ? AND "epoch" = ? AND "lastSeq" = ?`,
     to,
     facts.output ?? null,
     facts.truncatedLines ?? 0,
     facts.truncatedBytes ?? 0,
+    facts.logSize ?? 0,
     attempt.id,
     attempt.epoch,
     from,
@@ -206,6 +215,17 @@ export async function insertArtifact(tx: Tx, attempt: AttemptRef, artifact: NewA
     at: now.toISOString(),
   };
   await tx.event("artifact_created", { runId: attempt.runId, projectId: attempt.projectId }, data);
+}
+
+/** What an attempt has left behind so far, without what Maia itself renders. */
+export interface ArtifactTotals {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+export async function artifactTotals(sql: Sql, attemptId: string): Promise<ArtifactTotals> {
+  const text = `SELECT COUNT(*) AS "count", COALESCE(SUM("sizeBytes"), 0) AS "bytes" FROM "Artifact" WHERE "attemptId" = ? AND "system" = 0`;
+  return (await sql.get<ArtifactTotals>(text, attemptId)) ?? { count: 0, bytes: 0 };
 }
 
 /** An attempt that has not ended, as who adopts its run finds it. */
