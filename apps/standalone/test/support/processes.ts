@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { appendFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import os from "node:os";
@@ -13,8 +14,16 @@ export class MaiaProcess implements AsyncDisposable {
   #log = "";
   #ended: Promise<void>;
 
-  /** `within` is a command that runs it in a place of its own, and gives way to it (`unshare`, `strace`). */
-  constructor(args: readonly string[], env: Record<string, string>, within: readonly string[] = []) {
+  /**
+   * `within` is a command that runs it in a place of its own, and gives way to it (`unshare`, `strace`); `logFile` gets all
+   * that it prints, after what is there.
+   */
+  constructor(
+    args: readonly string[],
+    env: Record<string, string>,
+    within: readonly string[] = [],
+    logFile: string | null = null,
+  ) {
     const PATH = process.env.PATH ?? "/usr/bin:/bin";
     const HOME = process.env.HOME ?? os.tmpdir();
     const [program = "", ...rest] = [...within, process.execPath, MAIA, ...args];
@@ -25,6 +34,7 @@ export class MaiaProcess implements AsyncDisposable {
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.on("data", (chunk) => {
         this.#log = (this.#log + chunk).slice(-64_000);
+        if (logFile !== null) appendFileSync(logFile, chunk);
       });
     }
     this.#ended = once(this.#child, "exit").then(() => {});
