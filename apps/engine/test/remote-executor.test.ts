@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { decodeFrameBatches, ExecutorError, type FindContent, type Frame, type Task } from "@maia/runner-protocol";
+import { decodeFrameBatches, ExecutorError, type FindContent, type Task } from "@maia/runner-protocol";
 import { openRemoteExecutor, type RemoteExecutor } from "../src/remote-executor.js";
 import { followFrames } from "../src/remote-follow.js";
+import { outcome } from "./support/outcome.js";
 import { aSession, HEARTBEAT, REPORT, ScriptedRunner, sha256 } from "./support/scripted-runner.js";
 
 const ID = "att_1";
@@ -82,18 +83,6 @@ async function keep(bytes: AsyncIterable<Uint8Array>): Promise<{ sha256: string;
   const hash = digest.digest("hex");
   kept.push(hash);
   return { sha256: hash, sizeBytes };
-}
-
-/** What comes until the end, and the error code that ended it. */
-async function outcome(stream: AsyncIterable<readonly Frame[]>): Promise<{ frames: Frame[]; fault: string | null }> {
-  const frames: Frame[] = [];
-  try {
-    for await (const batch of stream) frames.push(...batch);
-    return { frames, fault: null };
-  } catch (error) {
-    if (error instanceof ExecutorError) return { frames, fault: error.code };
-    throw error;
-  }
 }
 
 async function* chunkOf(bytes: Buffer): AsyncGenerator<Uint8Array> {
