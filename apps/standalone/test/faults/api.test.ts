@@ -65,6 +65,7 @@ it("an API that is killed with fifty followers of a run loses none of them an ev
     maia.spawn("api");
   }
   await Promise.all(followers);
+  await eventually("the API is back", async () => (await fetch(`${maia.url}/readyz`)).ok);
   const whole = await client.events(runId ?? "");
   expect(whole.at(-1)).toMatchObject({ event: "run_status", data: { status: "SUCCEEDED" } });
   for (const events of seen) expect(events).toEqual(whole);
