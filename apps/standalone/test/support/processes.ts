@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { hostEnv } from "./config.ts";
 
 const MAIA = path.resolve(import.meta.dirname, "../../../cli/bin/maia.js");
 
@@ -24,11 +25,9 @@ export class MaiaProcess implements AsyncDisposable {
     within: readonly string[] = [],
     logFile: string | null = null,
   ) {
-    const PATH = process.env.PATH ?? "/usr/bin:/bin";
-    const HOME = process.env.HOME ?? os.tmpdir();
     const [program = "", ...rest] = [...within, process.execPath, MAIA, ...args];
     this.#child = spawn(program, rest, {
-      env: { PATH, HOME, ...env },
+      env: { ...hostEnv, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
