@@ -107,17 +107,8 @@ export class Trial {
   }
 
   /** All items of a list, page by page. */
-  async list<T>(path: string): Promise<T[]> {
-    const items: T[] = [];
-    for (let cursor: string | null = ""; cursor !== null; ) {
-      const rest: string = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
-      const page: { items: T[]; nextCursor: string | null } = await this.read(
-        `${path}${path.includes("?") ? "&" : "?"}limit=100${rest}`,
-      );
-      items.push(...page.items);
-      cursor = page.nextCursor;
-    }
-    return items;
+  list<T>(path: string): Promise<T[]> {
+    return this.client.list(path, (page) => this.read(page));
   }
 
   /**
