@@ -137,6 +137,15 @@ describe("the doctor of a runner that dials out", () => {
     await expectTrouble({ ...trust, PROXY_HTTPS: proxy.address }, tls.url, "tcp", /status 407/, /user:password/);
   });
 
+  it("speaks TLS with a proxy that wants it, as the runner does, and names TCP where that proxy is not trusted", async () => {
+    const certificate = { cert: read("here.pem"), key: read("here.key") };
+    const proxy = use(await ConnectProxy.open(null, certificate));
+    const through = { PROXY_HTTP: `https://${proxy.address}` };
+    const known = await look({ ...through, CUSTOM_CERT_LOCATION: at("here.pem") });
+    expect([known.firstFailure, proxy.tunnels.length > 0]).toEqual([null, true]);
+    await expectTrouble(through, gateway.url, "tcp", /SELF_SIGNED/, /CUSTOM_CERT_LOCATION/);
+  });
+
   it.each([
     ["an authority that nobody knows", "here", false, /SELF_SIGNED/, /CUSTOM_CERT_LOCATION/],
     ["a certificate for another name", "elsewhere", true, /ALTNAME/, /MAIA_GATEWAY_URL/],

@@ -28,7 +28,7 @@ type Check = (scene: Scene) => Promise<string>;
 /** Each says what it has found, or throws Trouble or NotNeeded. */
 const checks: Readonly<Record<Exclude<Layer, "configuration">, Check>> = {
   dns: ({ way }) => checkDns(way),
-  tcp: ({ way }) => checkTcp(way),
+  tcp: ({ way, reach }) => checkTcp(way, reach.authorities),
   tls: ({ way, reach }) => checkTls(way, reach.authorities),
   clock: checkClock,
   credentials: checkCredentials,
