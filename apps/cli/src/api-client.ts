@@ -55,6 +55,12 @@ export class ApiClient {
     return (await this.#json<T>("GET", path, { searchParams: query })).body;
   }
 
+  /** A document that can change, and the tag to change it under. */
+  async getTagged<T>(path: string): Promise<{ body: T; etag: string }> {
+    const { body, headers } = await this.#json<T>("GET", path, {});
+    return { body, etag: String(headers.etag) };
+  }
+
   async getText(path: string): Promise<string> {
     const response = await this.#send("GET", path, {});
     return response.body;
@@ -73,8 +79,8 @@ export class ApiClient {
     return (await this.#json<T>("PUT", path, { json: body, searchParams: query })).body;
   }
 
-  async patch<T>(path: string, body: unknown): Promise<T> {
-    return (await this.#json<T>("PATCH", path, { json: body })).body;
+  async patch<T>(path: string, body: unknown, headers: Record<string, string> = {}): Promise<T> {
+    return (await this.#json<T>("PATCH", path, { json: body, headers })).body;
   }
 
   async delete(path: string): Promise<void> {

@@ -10,6 +10,7 @@ import type { CommonFlags, Context } from "./context.js";
 import type { ExitCode } from "./exit-codes.js";
 import { type Act, collect, limit, order, project, staying, withParams } from "./flags.js";
 import { addKeyCommands } from "./key-commands.js";
+import { addProjectCommands } from "./project-commands.js";
 import { addRunnerCommands } from "./runner-commands.js";
 import { addScheduleCommands } from "./schedule-commands.js";
 import { addSecretCommands } from "./secret-commands.js";
@@ -67,6 +68,7 @@ export function buildProgram(context: Context, done: (exitCode: ExitCode) => voi
   addScheduleCommands(program, context, act);
   addBatchCommands(program, context, act);
   addAuditCommands(program, context, act);
+  addProjectCommands(program, context, act);
   addSecretCommands(program, context, act);
   addKeyCommands(program, context, act);
   addRunnerCommands(program, context, act);

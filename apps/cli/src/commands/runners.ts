@@ -85,7 +85,7 @@ export async function showRunner(context: Context, ref: string, flags: CommonFla
   return exitCodes.ok;
 }
 
-function printRunner({ terminal }: Context, runner: Runner): void {
+export function printRunner({ terminal }: Context, runner: Runner): void {
   const { version, track, autoUpdate, restricted } = runner;
   const line = (name: string, text: string) => terminal.print(`  ${name.padEnd(10)} ${plain(text)}`);
   terminal.print(`${terminal.paint("bold", plain(runner.name))}  ${runner.id}`);
@@ -99,7 +99,17 @@ function printRunner({ terminal }: Context, runner: Runner): void {
   line("allowed", restricted ? "only what its allow list names" : "every project");
 }
 
-export interface CreateFlags extends CommonFlags {
+/** What instances are started with. */
+export interface ConfigFlags {
+  readonly image?: string;
+  readonly env?: readonly string[];
+  readonly cpu?: string;
+  readonly memory?: string;
+  readonly minInstances?: string;
+  readonly maxInstances?: string;
+}
+
+export interface CreateFlags extends CommonFlags, ConfigFlags {
   readonly platform: string;
   readonly deployment?: string;
   readonly type?: string;
@@ -107,12 +117,6 @@ export interface CreateFlags extends CommonFlags {
   readonly description?: string;
   readonly autoUpdate?: boolean;
   readonly restricted?: boolean;
-  readonly image?: string;
-  readonly env?: readonly string[];
-  readonly cpu?: string;
-  readonly memory?: string;
-  readonly minInstances?: string;
-  readonly maxInstances?: string;
   readonly idempotencyKey?: string;
 }
 
@@ -141,7 +145,7 @@ export async function createRunner(context: Context, name: string, flags: Create
   return exitCodes.ok;
 }
 
-function configOf({ image, env = [], cpu, memory, minInstances, maxInstances }: CreateFlags): object {
+export function configOf({ image, env = [], cpu, memory, minInstances, maxInstances }: ConfigFlags): object {
   const variables = env.map((pair) => {
     const at = pair.indexOf("=");
     if (at < 1) throw usage(`--env ${pair} is no NAME=VALUE`);
@@ -157,8 +161,9 @@ function configOf({ image, env = [], cpu, memory, minInstances, maxInstances }: 
   };
 }
 
+/** A name as a shell takes it. */
 function quoted(name: string): string {
-  return /^[\w.-]+$/.test(name) ? name : JSON.stringify(name);
+  return /^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`;
 }
 
 interface Credentials {
