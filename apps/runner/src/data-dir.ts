@@ -1,6 +1,7 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { makeFolder } from "@maia/storage";
 
 /** Where everything of a runner lies: absolute paths. */
 export interface RunnerDir extends Disposable {
@@ -27,8 +28,8 @@ export async function openRunnerDir(root: string): Promise<RunnerDir> {
   const open = { exec: at("exec"), deps: at("deps") };
   try {
     // Others may pass through to the folders of steps that run as another user, but not look.
-    for (const path of [root, ...Object.values(open)]) await mkdir(path, { recursive: true, mode: 0o711 });
-    for (const path of Object.values(paths)) await mkdir(path, { recursive: true, mode: 0o700 });
+    for (const path of [root, ...Object.values(open)]) await makeFolder(path, 0o711);
+    for (const path of Object.values(paths)) await makeFolder(path, 0o700);
   } catch (error) {
     throw unusable(root, (error as Error).message);
   }

@@ -180,6 +180,11 @@ describe("the doctor of a runner that dials out", () => {
     await expectTrouble({}, old.url, "protocol", /0\.9 is not supported/, /version of the runner/);
   });
 
+  it("names the disk where the file system takes no folders", async () => {
+    const { firstFailure, findings } = await look({ MAIA_RUNNER_DATA_DIR: "/proc/runner/own" });
+    expect([firstFailure, findings.at(-1)!.detail]).toEqual(["disk", expect.stringContaining("/proc/runner/own")]);
+  });
+
   it("looks at this host although the gateway is not reached, and names a disk that cannot be written to", async () => {
     writeFileSync(at("file"), "");
     const { firstFailure, findings } = await look({ MAIA_RUNNER_DATA_DIR: at("file/runner") }, "http://127.0.0.1:1");

@@ -78,6 +78,12 @@ describe("a runner's process", () => {
     );
   });
 
+  it("does not start where the file system takes no folders, and says so", async () => {
+    await expect(home.start({ MAIA_RUNNER_DATA_DIR: "/proc/runner/own" })).rejects.toThrow(
+      /data directory \/proc\/runner\/own cannot be used: .* Set MAIA_RUNNER_DATA_DIR/,
+    );
+  });
+
   it("does not start without a token, with one line that says so", async () => {
     await expect(home.start({ RUNNER_TOKEN: "" })).rejects.toThrow(
       /the runner ended with 2: maia runner: RUNNER_TOKEN is not set/,
