@@ -59,6 +59,7 @@ describe("the configuration of a runner that dials out", () => {
       clientId: "id",
       clientSecret: "secret",
       marks: { cpu: 80, memory: 90 },
+      diskMinBytes: 67_108_864,
       reach: { proxyHttp: null, proxyHttps: null, proxyExcludes: [], certFile: null },
     });
   });

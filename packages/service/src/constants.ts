@@ -68,6 +68,8 @@ const fixed = {
   /** Above this use of its processors or its memory a runner that dials out asks for no task. In percent; 100: no mark. */
   runnerCpuMark: 80,
   runnerMemoryMark: 90,
+  /** Nor with less room on the disk of its data directory. In bytes; 0: no mark. */
+  runnerDiskMin: 64 * MIB,
 } as const;
 
 /** How many of each may be in flight at once, from the cores. */

@@ -12,6 +12,7 @@ import { GatewayError, type HeldAttempt } from "@maia/runner-protocol/client";
 import type { Logger } from "@maia/service";
 import type { Attempts } from "../attempts/attempts.js";
 import { type ContentDeps, ContentError, fetchContent } from "./content.js";
+import type { DiskRoom } from "./disk-room.js";
 import type { Reports } from "./reports.js";
 import type { Unconfirmed } from "./unconfirmed.js";
 
@@ -20,6 +21,7 @@ export interface TasksDeps extends ContentDeps {
   readonly reports: Reports;
   readonly unconfirmed: Unconfirmed;
   readonly slots: number;
+  readonly disk: DiskRoom;
   readonly logger: Logger;
   /** False: no such task is started, whatever comes. */
   readonly isOpen: (isOfTransaction: boolean) => boolean;
@@ -42,8 +44,8 @@ export class Tasks {
 
   /** Room for so many more. */
   get free(): number {
-    const { attempts, slots } = this.deps;
-    return Math.max(0, slots - attempts.running - this.#coming.size);
+    const { attempts, slots, disk } = this.deps;
+    return disk.isThere ? Math.max(0, slots - attempts.running - this.#coming.size) : 0;
   }
 
   /** Attempts whose content is on its way. */
