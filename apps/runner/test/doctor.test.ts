@@ -166,6 +166,11 @@ describe("the doctor of a runner that dials out", () => {
     await expectTrouble({}, gateway.url, "clock", /(599|600|601) s behind/, /chrony/);
   });
 
+  it("says so where what answers is not Maia", async () => {
+    gateway.intercept = () => [404, { message: "a page of somebody else" }];
+    await expectTrouble({}, gateway.url, "clock", /no answer as Maia gives it \(.*404/, /MAIA_GATEWAY_URL/);
+  });
+
   it("names the credentials with a wrong secret", () =>
     expectTrouble(
       { MAIA_CLIENT_SECRET: "another" },
