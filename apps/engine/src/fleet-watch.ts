@@ -138,7 +138,7 @@ export class FleetWatch {
       await noteActivity(tx, runner.id, { actor: "maia", action: "STATUS", data }, now);
       return true;
     });
-    if (isTold) logger.info("a runner's status has changed", { runnerId: runner.id, name: runner.name, status });
+    if (isTold) logger.info("a runner's status has changed", { runnerId: runner.id, runnerName: runner.name, status });
   }
 }
 
