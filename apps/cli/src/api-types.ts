@@ -233,6 +233,7 @@ export interface RunnerActivity {
   readonly actor: string;
   readonly action: string;
   readonly note: string;
+  readonly data: { readonly [name: string]: unknown };
 }
 
 /** Projects by id; without environments: all of them. */

@@ -119,6 +119,11 @@ describe("maia runners", () => {
     expect(await runners("restart", "hosted")).toMatchObject({ code: 5 });
     const history = await runners("activity", "hosted");
     expect(history.stdout).toMatch(/PAUSE +key_\w+ +new disk$/m);
+    await runners("create", "told-of", "--platform", "gcp");
+    await runners("set", "told-of", "--description", "new", "--cpu", "2");
+    await runners("allow", "told-of", "default");
+    const told = (await runners("activity", "told-of")).stdout;
+    expect(told).toMatch(/ALLOWLIST +key_\w+ +add\n.*UPDATE +key_\w+ +description,config\n/);
   });
 
   it("shows credentials, and makes new ones when somebody means it (F43, F45)", async () => {
