@@ -15,8 +15,8 @@ const deployments = [
   ["azure", "aci", /--secure-environment-variables MAIA_CLIENT_SECRET=/],
   ["gcp", "gke", /gcloud container clusters get-credentials/],
   ["kubernetes", "helm", /helm upgrade --install/],
-  ["kubernetes", "manifests", /terminationGracePeriodSeconds: 43200/],
-  ["self_managed", "docker", /docker run .*--stop-timeout 43200/],
+  ["kubernetes", "manifests", /terminationGracePeriodSeconds: 43260/],
+  ["self_managed", "docker", /docker run .*--stop-timeout 43260/],
   ["self_managed", "systemd", /RestartPreventExitStatus=2 77 78$/m],
   ["self_managed", "process", /MAIA_RUNNER_DATA_DIR=\S+ maia runner$/m],
 ] as const;

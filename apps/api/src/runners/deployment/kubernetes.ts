@@ -1,4 +1,4 @@
-import { type Deployment, DRAIN_SECONDS, SECRET, STARTED_AGAIN, type Subject, withDataDir } from "./subject.js";
+import { type Deployment, SECRET, STARTED_AGAIN, STOP_SECONDS, type Subject, withDataDir } from "./subject.js";
 
 /** JSON is YAML, and quotes whatever needs it. */
 const quoted = (text: string) => JSON.stringify(text);
@@ -28,7 +28,7 @@ export function helm(subject: Subject): Deployment {
 replicaCount: ${instances}
 image: ${quoted(image)}
 args: ["maia", "runner"]
-terminationGracePeriodSeconds: ${DRAIN_SECONDS}
+terminationGracePeriodSeconds: ${STOP_SECONDS}
 existingSecret: ${slug}
 ${resources(subject, "")}
 env:
@@ -82,7 +82,7 @@ spec:
     metadata:
       labels: { app: ${slug} }
     spec:
-      terminationGracePeriodSeconds: ${DRAIN_SECONDS}
+      terminationGracePeriodSeconds: ${STOP_SECONDS}
       containers:
         - name: runner
           image: ${quoted(image)}

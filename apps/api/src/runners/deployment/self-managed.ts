@@ -1,9 +1,9 @@
 import {
   type Deployment,
-  DRAIN_SECONDS,
   dockerEnvFile,
   leftOutOf,
   SECRET,
+  STOP_SECONDS,
   type Subject,
   shell,
   systemdEnvFile,
@@ -19,7 +19,7 @@ export function docker(subject: Subject): Deployment {
   const limits = `--cpus ${cores} --memory ${Math.ceil(mebibytes)}m`;
   const commands = Array.from({ length: Math.min(Math.max(1, instances), 10) }, (_, index) => {
     const name = `${slug}-${index + 1}`;
-    return `docker run --detach --name ${name} --restart on-failure --stop-timeout ${DRAIN_SECONDS} ${limits} --env-file ${slug}.env --volume ${name}:/var/lib/maia ${shell(image)} maia runner`;
+    return `docker run --detach --name ${name} --restart on-failure --stop-timeout ${STOP_SECONDS} ${limits} --env-file ${slug}.env --volume ${name}:/var/lib/maia ${shell(image)} maia runner`;
   });
   return {
     files: [{ path: `${slug}.env`, content: dockerEnvFile(withDataDir(subject.env, "/var/lib/maia")) }],
@@ -50,7 +50,7 @@ StateDirectoryMode=0700
 CPUQuota=${Math.round(cores * 100)}%
 MemoryMax=${Math.ceil(mebibytes)}M
 KillMode=mixed
-TimeoutStopSec=${DRAIN_SECONDS}
+TimeoutStopSec=${STOP_SECONDS}
 Restart=on-failure
 RestartSec=5
 RestartPreventExitStatus=2 77 78

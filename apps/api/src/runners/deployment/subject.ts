@@ -21,8 +21,11 @@ export interface Deployment {
 /** What stands where the secret belongs, which no template holds. */
 export const SECRET = "PUT_THE_CLIENT_SECRET_HERE";
 
-/** How long a stopping instance lets its steps finish, in seconds. Source: `DRAIN_LIMIT_MS`. */
-export const DRAIN_SECONDS = 43_200;
+/**
+ * How long an instance may take to stop, in seconds: what it lets its steps have (`DRAIN_LIMIT_MS`), and a minute to end what
+ * is left then and to report it.
+ */
+export const STOP_SECONDS = 43_200 + 60;
 
 /** Said of platforms that look after a number of instances, and not after how one has ended. */
 export const STARTED_AGAIN =
