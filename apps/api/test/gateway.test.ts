@@ -50,6 +50,15 @@ describe("Hello", () => {
     expect(other.generation).toBe(1);
   });
 
+  it("that a process repeats, or that arrives late, does not supersede that process (G24)", async () => {
+    const first = await us.hello({ processId: "process-1" });
+    const again = await us.hello({ processId: "process-1" });
+    expect([again.status, again.json.generation]).toEqual([200, first.json.generation]);
+    const other = await us.hello({ processId: "process-2" });
+    expect([other.json.instanceId, other.json.generation]).toEqual([us.instanceId, first.json.generation + 1]);
+    expect((await us.hello()).json.generation).toBe(first.json.generation + 2);
+  });
+
   it("of another major version of the protocol is refused, and of the same one is not", async () => {
     const refused = await us.hello({ protocol: "2.0" });
     expect([refused.status, refused.json.code]).toEqual([409, "RUNNER_VERSION_UNSUPPORTED"]);
@@ -92,7 +101,7 @@ describe("A poll", () => {
     expect(quiet).toBe(0);
     expect(await engineRings(api, () => us.poll({ free: 3, load: { cpu: 0.9 } }))).toBe(0);
     expect(await engineRings(api, () => us.poll({ free: 3, load: { cpu: 0.2 } }))).toBe(1);
-    expect(await engineRings(api, () => us.poll({ free: 4 }))).toBe(1);
+    expect(await engineRings(api, () => us.poll({ free: 4 }))).toBe(0);
     await api.db.write(({ sql }) =>
       sql.run(`UPDATE "RunnerInstance" SET "silentAt" = ? WHERE "id" = ?`, toDbTime(api.now), us.instanceId),
     );
@@ -102,7 +111,7 @@ describe("A poll", () => {
       free: 4,
       load: "{}",
       silentAt: null,
-      heartbeatSeq: 6,
+      heartbeatSeq: 4,
     });
   });
 
@@ -116,6 +125,34 @@ describe("A poll", () => {
     const script = Buffer.from(tasks[0]!.inline[tasks[0]!.script.sha256]!, "base64").toString();
     expect(script).toBe("export default () => ({})");
     expect((await attemptRow(api, bound.ref.id))?.handedAt).not.toBeNull();
+  });
+
+  it("that brings no news soon after the last one costs no write, and is answered all the same", async () => {
+    const seq = async () =>
+      (await api.db.sql.get<{ seq: number }>(
+        `SELECT "heartbeatSeq" AS "seq" FROM "RunnerInstance" WHERE "id" = ?`,
+        us.instanceId,
+      ))!.seq;
+    await us.poll();
+    const before = await seq();
+    expect((await us.poll()).json).toEqual({ tasks: [], commands: [], openTransactions: 0 });
+    expect(await seq()).toBe(before);
+    api.now = new Date(api.now.getTime() + 51);
+    await us.poll();
+    expect(await seq()).toBe(before + 1);
+    api.now = new Date(api.now.getTime() - 60_000); // the clock is set back
+    await us.poll();
+    expect(await seq()).toBe(before + 2);
+  });
+
+  it("of an instance that is full is answered once one of its slots is free, without another word of it", async () => {
+    const one = await anOffer(api, us, workflow);
+    await us.poll();
+    const waits = us.poll({ free: 0, accepting: true, running: [one.ref.id] });
+    await us.frames(one, aLife(one));
+    const next = await anOffer(api, us, workflow);
+    expect((await waits).json.tasks[0].attemptId).toBe(next.ref.id);
+    expect((await us.poll({ free: 4, accepting: false, running: [] })).json.tasks).toEqual([]);
   });
 
   it("is handed the same attempt until it names it, and not after that (G6)", async () => {
@@ -255,6 +292,31 @@ describe("An instance that stops", () => {
     expect(tasks).toEqual([]);
     expect(commands.map(({ type }: { type: string }) => type)).toEqual(how === "says so" ? [] : ["STOP"]);
     expect((await attemptRow(api, ref.id))?.handedAt).toBeNull();
+  });
+});
+
+describe("A STOP while nothing is heard of an instance", () => {
+  const silence = () =>
+    api.db.write(({ sql }) =>
+      sql.run(`UPDATE "RunnerInstance" SET "silentAt" = ? WHERE "id" = ?`, toDbTime(api.now), us.instanceId),
+    );
+  const stop = () => api.post(`/v1/runners/${runner.id}/commands`, { command: "STOP" });
+
+  it("is told when it polls again, and it gets nothing new (G22)", async () => {
+    await silence();
+    expect((await stop()).status).toBe(202);
+    await anOffer(api, us, workflow);
+    const { json } = await us.poll();
+    expect([json.tasks, json.commands]).toEqual([[], [expect.objectContaining({ type: "STOP" })]]);
+    expect((await api.get(`/v1/runners/${runner.id}`)).json.status).toBe("STOPPING");
+  });
+
+  it("is not for the process that says hello in its place (G22)", async () => {
+    await silence();
+    await stop();
+    await us.hello();
+    expect((await us.poll()).json.commands).toEqual([]);
+    expect((await api.get(`/v1/runners/${runner.id}`)).json.status).toBe("RUNNING");
   });
 });
 

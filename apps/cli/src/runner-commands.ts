@@ -1,7 +1,8 @@
 import { type Command, Option } from "commander";
 import type { AllowFlags } from "./commands/runner-allow.js";
+import type { CreateFlags } from "./commands/runner-create.js";
 import type { SetFlags } from "./commands/runner-settings.js";
-import type { CommandFlags, CreateFlags, CredentialFlags, ListFlags, RemoveFlags } from "./commands/runners.js";
+import type { CommandFlags, CredentialFlags, ListFlags, RemoveFlags } from "./commands/runners.js";
 import type { CommonFlags, Context } from "./context.js";
 import { type Act, collect, limit } from "./flags.js";
 
@@ -30,7 +31,9 @@ export function addRunnerCommands(program: Command, context: Context, act: Act):
     .option("--restricted", "let only what its allow list names use it")
     .option("--idempotency-key <key>", "the same key never makes a second runner");
   withConfig(create);
-  act(create, async (flags: CreateFlags, name: string) => (await load()).createRunner(context, name, flags));
+  act(create, async (flags: CreateFlags, name: string) =>
+    (await import("./commands/runner-create.js")).createRunner(context, name, flags),
+  );
 
   const set = runners
     .command("set <runner>")

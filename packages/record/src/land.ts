@@ -1,7 +1,7 @@
 import { type AttemptRef, endAttempt, insertArtifact, measure, OUTPUT_ARTIFACT, renderOutput, type Tx } from "@maia/db";
 import { type AttemptEnd, type FailureCode, judgeExit } from "@maia/domain";
 import type { ExitFrame, Frame } from "@maia/runner-protocol";
-import { recordFrames } from "./record-frames.js";
+import { type RecordLimits, recordFrames } from "./record-frames.js";
 
 /** What a recorded batch means for its attempt. */
 export type Landing =
@@ -20,8 +20,9 @@ export async function landFrames(
   frames: readonly Frame[],
   instead: Instead,
   now: Date,
+  limits?: RecordLimits,
 ): Promise<Landing> {
-  const recorded = await recordFrames(tx, attempt, frames, now);
+  const recorded = await recordFrames(tx, attempt, frames, now, limits);
   switch (recorded.kind) {
     case "taken":
       return { kind: "flying", lastSeq: recorded.lastSeq };

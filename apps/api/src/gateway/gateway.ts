@@ -6,6 +6,7 @@ import type { BlobStore } from "@maia/storage";
 import { Snapshots, type TaskRules, type TaskSources, taskRules } from "@maia/tasks";
 import { RateLimit } from "../rate-limit.js";
 import { Beats } from "./beats.js";
+import { SentBytes } from "./bounds.js";
 import { Switchboard } from "./switchboard.js";
 
 export interface GatewayDeps {
@@ -18,7 +19,7 @@ export interface GatewayDeps {
 }
 
 /** So many processes of one runner may say hello per minute: a fleet that is deployed anew comes all at once. */
-const HELLOS_PER_MINUTE = 600;
+const HELLOS_PER_MINUTE = 1_200;
 
 /** What the routes of runners share. It decides nothing: the engine does, and they meet in the database. */
 export class Gateway implements AsyncDisposable {
@@ -28,6 +29,8 @@ export class Gateway implements AsyncDisposable {
   readonly rules: TaskRules;
   readonly beats: Beats;
   readonly hellos = new RateLimit(HELLOS_PER_MINUTE);
+  /** What attempts have sent as artifacts. */
+  readonly sent = new SentBytes();
 
   constructor({ db, blobs, secrets, constants, logger, clock }: GatewayDeps) {
     this.switchboard = new Switchboard(db, logger);

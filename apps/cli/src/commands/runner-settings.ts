@@ -3,8 +3,10 @@ import { type CommonFlags, type Context, connect, printJson } from "../context.j
 import { usage } from "../errors.js";
 import { type ExitCode, exitCodes } from "../exit-codes.js";
 import { ago, plain } from "../output/format.js";
+import { printRunner } from "../output/runner.js";
 import { printTable } from "../output/table.js";
-import { type ConfigFlags, configOf, type ListFlags, pathOf, printRunner } from "./runners.js";
+import { type ConfigFlags, configOf } from "./runner-create.js";
+import { type ListFlags, pathOf } from "./runners.js";
 import { readLimit } from "./runs.js";
 
 export interface SetFlags extends CommonFlags, ConfigFlags {

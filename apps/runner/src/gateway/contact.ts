@@ -40,8 +40,6 @@ export class Contact {
   #poll = new AbortController();
   #hasNews = false;
   #soon: NodeJS.Timeout | null = null;
-  /** The room that the last poll named. */
-  #toldFree = 0;
   /** Transactions that are open here, as the last answer said, and who waits for there to be none. */
   #openTransactions = 0;
   readonly #closed: (() => void)[] = [];
@@ -59,14 +57,9 @@ export class Contact {
     }, NEWS_MS);
   }
 
-  /** Says that there may be room again, which is news to a gateway that has heard that there is none. */
-  room(): void {
-    if (this.#toldFree === 0) this.news();
-  }
-
-  /** Settles once the gateway knows of no transaction that is open here. */
+  /** Settles once the gateway knows of no transaction that is open here, or gives us no step of one any more. */
   noTransactions(): Promise<void> {
-    if (this.#openTransactions === 0) return Promise.resolve();
+    if (this.#openTransactions === 0 || this.deps.client.isRefused) return Promise.resolve();
     return new Promise((resolve) => this.#closed.push(resolve));
   }
 
@@ -87,6 +80,7 @@ export class Contact {
         if (error.code === "SUPERSEDED") return this.deps.onSuperseded();
         if (error.code === "NOT_FOUND" || error.code === "VERSION_UNSUPPORTED") isGreeted = false;
         if (!this.#wasReached && isRejection(error)) return this.deps.onRejected(error);
+        if (this.deps.client.isRefused) this.#endWaiting();
         this.#cut(error);
         await pause(error.retryAfterMs ?? this.#backoff.next(), signal);
       }
@@ -108,10 +102,9 @@ export class Contact {
     this.#poll = new AbortController();
     this.#hasNews = false;
     const poll = this.#describe();
-    this.#toldFree = poll.free;
     const answer = await client.poll(poll, AbortSignal.any([signal, this.#poll.signal]));
     this.#openTransactions = answer.openTransactions;
-    if (answer.openTransactions === 0) for (const closed of this.#closed.splice(0)) closed();
+    if (answer.openTransactions === 0) this.#endWaiting();
     const { tasks, commands } = this.deps;
     tasks.asked(poll.running);
     tasks.confirmed(poll.gotTasks);
@@ -124,11 +117,11 @@ export class Contact {
     const now = load();
     const isStopped = isStopping();
     const results = commands.results();
+    const accepting =
+      !(isStopped && this.#openTransactions === 0) && !client.isRefused && marks.exceededBy(now) === null;
     return {
-      free:
-        (isStopped && this.#openTransactions === 0) || client.isRefused || marks.exceededBy(now) !== null
-          ? 0
-          : tasks.free,
+      free: accepting ? tasks.free : 0,
+      accepting,
       running: [...new Set([...reports.ids(), ...tasks.coming()])].slice(-MAX_NAMED),
       gotTasks: tasks.got(),
       gotCommands: commands.got(),
@@ -145,6 +138,10 @@ export class Contact {
       ...tasks.map((task) => this.deps.tasks.take(task)),
     ];
     return took.length === 0 || took.includes(true);
+  }
+
+  #endWaiting(): void {
+    for (const closed of this.#closed.splice(0)) closed();
   }
 
   #reached(): void {

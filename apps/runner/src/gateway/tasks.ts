@@ -45,7 +45,9 @@ export class Tasks {
   /** Room for so many more. */
   get free(): number {
     const { attempts, slots, disk } = this.deps;
-    return disk.isThere ? Math.max(0, slots - attempts.running - this.#coming.size) : 0;
+    if (!disk.isThere) return 0;
+    const coming = this.coming().filter((attemptId) => !attempts.isRunning(attemptId)); // while one is begun, it is both
+    return Math.max(0, slots - attempts.running - coming.length);
   }
 
   /** Attempts whose content is on its way. */
