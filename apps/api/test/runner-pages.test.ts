@@ -114,6 +114,21 @@ describe("what a deployment is given", () => {
     if (deployment === "docker") expect(whole).toContain("docker run");
   });
 
+  it.each([
+    ["aws", "fargate", "east 1", "east-1"],
+    ["kubernetes", "manifests", "Nord", "nord"],
+    ["self_managed", "systemd", "\u00fc", "\u00e9"],
+    ["azure", "container_app", "warehouse-production-eu", "warehouse-production-us"],
+  ])("has a name of its own on %s as %s: %s and %s", async (platform, deployment, one, other) => {
+    const nameIn = async (name: string) => {
+      const { whole } = await written({ name, platform, deployment });
+      return /maia-runner[a-z0-9-]+/.exec(whole)![0];
+    };
+    const names = [await nameIn(one), await nameIn(other)];
+    expect(names[0]).not.toBe(names[1]);
+    if (deployment === "container_app") for (const name of names) expect(name.length).toBeLessThanOrEqual(32);
+  });
+
   it("says where STOP does not keep a runner stopped, and where its address is of no use", async () => {
     expect((await written({ name: "pods", platform: "kubernetes" })).notes).toContain("scale it to 0");
     expect((await written({ name: "unit", deployment: "systemd" })).notes).not.toContain("scale it to 0");

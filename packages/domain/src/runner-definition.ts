@@ -1,4 +1,4 @@
-import { nameProblem, textProblem, VARIABLES_MAX, variableNameProblem, variableValueProblem } from "./names.js";
+import { addressNameProblem, textProblem, VARIABLES_MAX, variableNameProblem, variableValueProblem } from "./names.js";
 import { type Reader, show } from "./reader.js";
 import { type RunnerTrack, runnerTracks } from "./version-track.js";
 
@@ -171,7 +171,7 @@ export function runnerVariableProblem(name: string): string | null {
 
 function runnerNameProblem(text: string): string | null {
   if (/^rnr_/.test(text)) return "must not begin with rnr_, which ids do";
-  return nameProblem(text, RUNNER_NAME_MAX);
+  return addressNameProblem(text, RUNNER_NAME_MAX);
 }
 
 function descriptionProblem(text: string): string | null {

@@ -1,4 +1,4 @@
-import { type Deployment, SECRET, STARTED_AGAIN, type Subject, shell, withDataDir } from "./subject.js";
+import { type Deployment, SECRET, STARTED_AGAIN, type Subject, shell, slugOf, withDataDir } from "./subject.js";
 
 /** What Fargate lets a container have after it was told to stop, in seconds. */
 const FARGATE_STOP_SECONDS = 120;
@@ -66,9 +66,13 @@ export function fargate({ slug, image, env, cores, mebibytes, instances }: Subje
   };
 }
 
+/** Longest name of a container app. */
+const CONTAINER_APP_NAME_MAX = 32;
+
 /** A container app of Azure. */
-export function containerApp({ slug, image, env, cores, mebibytes, instances }: Subject): Deployment {
-  const name = slug.slice(0, 32).replace(/-+$/, "");
+export function containerApp(subject: Subject): Deployment {
+  const { image, env, cores, mebibytes, instances } = subject;
+  const name = slugOf(subject, CONTAINER_APP_NAME_MAX);
   const variables = env.map(([key, value]) => shell(`${key}=${value}`)).join(" ");
   return {
     files: [],

@@ -39,8 +39,9 @@ export function deploymentOf(
   const image = config.image ?? releasedImage ?? `REGISTRY/maia-runner:${track}`;
   const cores = (config.cpu === null ? null : coresOf(config.cpu)) ?? CORES;
   const written = writers[deployment]({
-    slug: slugOf(name),
+    slug: slugOf({ name, runnerId }),
     name,
+    runnerId,
     image,
     env: [["MAIA_GATEWAY_URL", gatewayUrl], ["MAIA_CLIENT_ID", runnerId], ...Object.entries(config.env)],
     cores,

@@ -3,6 +3,7 @@ export interface Subject {
   /** The runner's name, as file names and resources can have it. */
   readonly slug: string;
   readonly name: string;
+  readonly runnerId: string;
   readonly image: string;
   /** All that is no secret. */
   readonly env: readonly (readonly [name: string, value: string])[];
@@ -31,13 +32,19 @@ export const STOP_SECONDS = 43_200 + 60;
 export const STARTED_AGAIN =
   "An instance is started again however it ends, after STOP too: to keep the runner stopped, scale it to 0.";
 
-/** A name that every platform takes for a resource: a-z 0-9 -, beginning with a letter. */
-export function slugOf(name: string): string {
+/**
+ * A name that every platform takes for a resource: a-z 0-9 -, beginning with a letter, at most `maxLength`. What was left
+ * out of the runner's name is made up for by the end of its id, since two runners must not replace each other.
+ */
+export function slugOf({ name, runnerId }: { name: string; runnerId: string }, maxLength = 63): string {
   const plain = name
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "-")
     .replace(/^-+|-+$/g, "");
-  return `maia-runner-${plain || "one"}`;
+  const whole = `maia-runner-${plain}`;
+  if (plain === name && whole.length <= maxLength) return whole;
+  const end = `-${runnerId.slice(-6)}`;
+  return whole.slice(0, maxLength - end.length).replace(/-+$/, "") + end;
 }
 
 /** A word as a POSIX shell takes it. */
