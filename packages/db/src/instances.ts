@@ -1,10 +1,12 @@
-import { type InstanceLoad, isAboveMarks, newId, sharesOf } from "@maia/domain";
-import { toDbTime } from "./time.js";
+import { type InstanceLoad, isOverloaded, newId, sharesOf } from "@maia/domain";
+import { fromDbTime, toDbTime } from "./time.js";
 import type { Sql, Tx } from "./types.js";
 
 /** How a process of a runner introduces itself. */
 export interface Hello {
   readonly ledgerId: string;
+  /** Made up by the process at its start. Left out: each hello counts as one of a new process. */
+  readonly processId?: string;
   readonly protocol: string;
   readonly version: string;
   readonly slots: number;
@@ -27,20 +29,52 @@ const GONE_KEPT = 200;
 const HAS_NOTHING = `NOT EXISTS (SELECT 1 FROM "Attempt" a WHERE a."status" IN ('DISPATCHING', 'RUNNING')
        AND a."runnerId" = "RunnerInstance"."runnerId" AND a."instanceId" = "RunnerInstance"."id")`;
 
-/** Makes an instance known, or known again, and rings for the engine. Null: there is no such runner any more. */
-export async function sayHello(tx: Tx, runnerId: string, hello: Hello, now: Date): Promise<InstanceRef | null> {
+/** An instance that has said hello. */
+export interface Greeted extends InstanceRef {
+  /** False: this very process had said it before. */
+  readonly isNew: boolean;
+}
+
+/**
+ * Makes an instance known, or known again, and rings for the engine. A hello may arrive twice, and late: one that a process
+ * repeats changes nothing, or the process would supersede itself. Null: there is no such runner any more.
+ */
+export async function sayHello(tx: Tx, runnerId: string, hello: Hello, now: Date): Promise<Greeted | null> {
   const { sql } = tx;
   const runner = await sql.get<{ secretVersion: number }>(
     `SELECT "secretVersion" FROM "Runner" WHERE "id" = ?`,
     runnerId,
   );
   if (!runner) return null;
+  const before = await findInstance(sql, runnerId, hello.ledgerId);
+  if (before && hello.processId !== undefined && before.processId === hello.processId)
+    return { ...before, runnerId, isNew: false };
+  await keepHello(tx, runnerId, runner.secretVersion, hello, now);
+  const { id, generation } = (await findInstance(sql, runnerId, hello.ledgerId))!;
+  await dropOldCommands(tx, id, now);
+  await forgetGone(tx, runnerId);
+  tx.ring("engine");
+  return { id, runnerId, generation, isNew: true };
+}
+
+interface Known {
+  readonly id: string;
+  readonly generation: number;
+  readonly processId: string | null;
+}
+
+function findInstance(sql: Sql, runnerId: string, ledgerId: string): Promise<Known | undefined> {
+  const text = `SELECT "id", "generation", "processId" FROM "RunnerInstance" WHERE "runnerId" = ? AND "ledgerId" = ?`;
+  return sql.get(text, runnerId, ledgerId);
+}
+
+async function keepHello({ sql }: Tx, runnerId: string, secretVersion: number, hello: Hello, now: Date): Promise<void> {
   const at = toDbTime(now);
   await sql.run(
-    `INSERT INTO "RunnerInstance" ("id", "runnerId", "ledgerId", "generation", "secretVersion", "protocol", "version", "slots", "labels", "isolation", "capabilities", "helloAt", "lastSeenAt")
-     VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO "RunnerInstance" ("id", "runnerId", "ledgerId", "processId", "generation", "secretVersion", "protocol", "version", "slots", "labels", "isolation", "capabilities", "helloAt", "lastSeenAt")
+     VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT ("runnerId", "ledgerId") DO UPDATE SET
-       "generation" = "generation" + 1, "secretVersion" = excluded."secretVersion", "protocol" = excluded."protocol",
+       "generation" = "generation" + 1, "processId" = excluded."processId", "secretVersion" = excluded."secretVersion", "protocol" = excluded."protocol",
        "version" = excluded."version", "slots" = excluded."slots", "labels" = excluded."labels",
        "isolation" = excluded."isolation", "capabilities" = excluded."capabilities", "free" = 0, "running" = 0,
        "heartbeatSeq" = "heartbeatSeq" + 1, "helloAt" = excluded."helloAt", "lastSeenAt" = excluded."lastSeenAt",
@@ -48,7 +82,8 @@ export async function sayHello(tx: Tx, runnerId: string, hello: Hello, now: Date
     newId("instance", now),
     runnerId,
     hello.ledgerId,
-    runner.secretVersion,
+    hello.processId ?? null,
+    secretVersion,
     hello.protocol,
     hello.version,
     hello.slots,
@@ -58,12 +93,6 @@ export async function sayHello(tx: Tx, runnerId: string, hello: Hello, now: Date
     at,
     at,
   );
-  const text = `SELECT "id", "runnerId", "generation" FROM "RunnerInstance" WHERE "runnerId" = ? AND "ledgerId" = ?`;
-  const instance = await sql.get<InstanceRef>(text, runnerId, hello.ledgerId);
-  await dropOldCommands(tx, instance!.id, now);
-  await forgetGone(tx, runnerId);
-  tx.ring("engine");
-  return instance!;
 }
 
 /** What was told to the process before this one is not for it: a restart that is over must not happen again. */
@@ -107,7 +136,11 @@ export interface InstanceState extends InstanceRef {
   readonly silentAt: string | null;
   readonly stoppingAt: string | null;
   readonly stoppedAt: string | null;
+  readonly lastSeenAt: string;
+  readonly slots: number;
+  /** What the last poll said that was noted. */
   readonly free: number;
+  readonly running: number;
   /** JSON of an `InstanceLoad`. */
   readonly load: string;
   /** 0 or 1. */
@@ -119,8 +152,8 @@ export interface InstanceState extends InstanceRef {
 /** The instance of that id. */
 export function readInstance(sql: Sql, instanceId: string): Promise<InstanceState | undefined> {
   return sql.get(
-    `SELECT i."id", i."runnerId", i."generation", r."secretVersion", i."silentAt", i."stoppingAt", i."stoppedAt", i."free",
-       i."load", r."restricted", r."allowlist"
+    `SELECT i."id", i."runnerId", i."generation", r."secretVersion", i."silentAt", i."stoppingAt", i."stoppedAt",
+       i."lastSeenAt", i."slots", i."free", i."running", i."load", r."restricted", r."allowlist"
      FROM "RunnerInstance" i JOIN "Runner" r ON r."id" = i."runnerId" WHERE i."id" = ?`,
     instanceId,
   );
@@ -135,6 +168,25 @@ export interface PollNote {
   readonly load: InstanceLoad;
   /** It finishes what it has and takes nothing new. */
   readonly isStopping: boolean;
+}
+
+/**
+ * Whether a poll tells anything that is worth a write: the sign of life before is `everyMs` old, or something has changed by
+ * which tasks are placed. A runner that is busy polls after each task.
+ */
+export function isWorthANote(before: InstanceState, note: PollNote, everyMs: number, now: Date): boolean {
+  if (before.silentAt !== null || (note.isStopping && before.stoppingAt === null)) return true;
+  if (wasOverloaded(before) !== isNowOverloaded(before, note)) return true;
+  const ageMs = now.getTime() - fromDbTime(before.lastSeenAt).getTime();
+  return ageMs < 0 || ageMs >= everyMs; // below 0: the clock was set back
+}
+
+function wasOverloaded({ load, slots, free, running }: InstanceState): boolean {
+  return isOverloaded({ ...sharesOf(JSON.parse(load)), slots, free, running });
+}
+
+function isNowOverloaded({ slots }: InstanceState, { load, free, running }: PollNote): boolean {
+  return isOverloaded({ ...sharesOf(load), slots, free, running });
 }
 
 /** Notes a sign of life. The engine hears of it only where that changes what it may place there. */
@@ -153,9 +205,8 @@ export async function notePoll(tx: Tx, before: InstanceState, note: PollNote, no
     before.id,
     before.generation,
   );
-  const hasMoreRoom =
-    note.free > before.free || (isAboveMarks(sharesOf(JSON.parse(before.load))) && !isAboveMarks(sharesOf(note.load)));
-  if (before.silentAt !== null || stops || hasMoreRoom) tx.ring("engine");
+  const isFreeAgain = wasOverloaded(before) && !isNowOverloaded(before, note);
+  if (before.silentAt !== null || stops || isFreeAgain) tx.ring("engine");
 }
 
 /** Notes that a process has left in good order. False: it had been superseded, or had said so before. */

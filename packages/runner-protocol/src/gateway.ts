@@ -11,12 +11,14 @@ export interface Hello {
   readonly isolation: IsolationLevel;
   readonly capabilities: readonly string[];
   readonly ledgerId: string;
+  /** Made up at the start of the process: a hello that it repeats is not one of another process. */
+  readonly processId?: string;
 }
 
 /** What the gateway answers to a hello. */
 export interface Welcome {
   readonly instanceId: string;
-  /** Grows with every hello of the same ledger; the highest one counts. */
+  /** Grows with every process of the same ledger that says hello; the highest one counts. */
   readonly generation: number;
   /** A poll is answered at the latest after so long. */
   readonly heartbeatMs: number;
@@ -33,6 +35,8 @@ export interface Load {
 export interface Poll {
   /** Room for so many tasks. */
   readonly free: number;
+  /** True: it takes a task as soon as one of its slots is free. Left out: it takes as many as it has room for now. */
+  readonly accepting?: boolean;
   /** Every attempt in hand whose end the gateway has not confirmed. */
   readonly running: readonly string[];
   readonly gotTasks: readonly string[];

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { type Hello, PROTOCOL_VERSION } from "@maia/runner-protocol";
 import { GatewayClient, type GatewayError } from "@maia/runner-protocol/client";
@@ -70,7 +71,6 @@ class GatewayCarrier implements Carrier {
       ...common,
       signal: this.#reporting.signal,
       contact: this.#firstContact.promise,
-      onRoom: () => this.#contact.room(),
     });
     this.#tasks = new Tasks({
       ...common,
@@ -178,8 +178,8 @@ async function openUnconfirmed({ unconfirmedDir, attempts }: GatewayDeps): Promi
 }
 
 function helloOf({ version, slots, isolation, ledgerId }: GatewayDeps): Hello {
-  const labels = { host: hostname() };
-  return { protocol: PROTOCOL_VERSION, version, slots, labels, isolation, capabilities: CAPABILITIES, ledgerId };
+  const us = { version, slots, isolation, ledgerId, labels: { host: hostname() }, processId: randomUUID() };
+  return { protocol: PROTOCOL_VERSION, capabilities: CAPABILITIES, ...us };
 }
 
 /** False: it took too long. */
