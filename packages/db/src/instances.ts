@@ -11,6 +11,8 @@ export interface Hello {
   readonly labels: { readonly [name: string]: string };
   readonly isolation: string;
   readonly capabilities: readonly string[];
+  /** The store in which it can keep data; null: it has none. */
+  readonly storeId: string | null;
 }
 
 /** A process of a runner. A restart with the same ledger is the same instance, a generation later. */
@@ -33,12 +35,12 @@ export async function sayHello(tx: Tx, runnerId: string, hello: Hello, now: Date
   if (!runner) return null;
   const at = toDbTime(now);
   await sql.run(
-    `INSERT INTO "RunnerInstance" ("id", "runnerId", "ledgerId", "generation", "secretVersion", "protocol", "version", "slots", "labels", "isolation", "capabilities", "helloAt", "lastSeenAt")
-     VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO "RunnerInstance" ("id", "runnerId", "ledgerId", "generation", "secretVersion", "protocol", "version", "slots", "labels", "isolation", "capabilities", "storeId", "helloAt", "lastSeenAt")
+     VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT ("runnerId", "ledgerId") DO UPDATE SET
        "generation" = "generation" + 1, "secretVersion" = excluded."secretVersion", "protocol" = excluded."protocol",
        "version" = excluded."version", "slots" = excluded."slots", "labels" = excluded."labels",
-       "isolation" = excluded."isolation", "capabilities" = excluded."capabilities", "free" = 0, "running" = 0,
+       "isolation" = excluded."isolation", "capabilities" = excluded."capabilities", "storeId" = excluded."storeId", "free" = 0, "running" = 0,
        "heartbeatSeq" = "heartbeatSeq" + 1, "helloAt" = excluded."helloAt", "lastSeenAt" = excluded."lastSeenAt",
        "silentAt" = NULL, "stoppingAt" = NULL, "stoppedAt" = NULL`,
     newId("instance", now),
@@ -51,6 +53,7 @@ export async function sayHello(tx: Tx, runnerId: string, hello: Hello, now: Date
     JSON.stringify(hello.labels),
     hello.isolation,
     JSON.stringify(hello.capabilities),
+    hello.storeId,
     at,
     at,
   );
@@ -88,6 +91,7 @@ export interface InstanceState extends InstanceRef {
   readonly stoppingAt: string | null;
   readonly stoppedAt: string | null;
   readonly free: number;
+  readonly storeId: string | null;
   /** JSON of an `InstanceLoad`. */
   readonly load: string;
   /** 0 or 1. */
@@ -100,7 +104,7 @@ export interface InstanceState extends InstanceRef {
 export function readInstance(sql: Sql, instanceId: string): Promise<InstanceState | undefined> {
   return sql.get(
     `SELECT i."id", i."runnerId", i."generation", r."secretVersion", i."silentAt", i."stoppingAt", i."stoppedAt", i."free",
-       i."load", r."restricted", r."allowlist"
+       i."storeId", i."load", r."restricted", r."allowlist"
      FROM "RunnerInstance" i JOIN "Runner" r ON r."id" = i."runnerId" WHERE i."id" = ?`,
     instanceId,
   );

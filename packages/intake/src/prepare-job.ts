@@ -45,8 +45,18 @@ export async function prepareJob(
   const target = await resolveRequest(db.sql, request, caller);
   const params = await checkParams(schemas, target.inputSpec, request.params);
   const files = [...(await knownFiles(db.sql, caller, request)), ...uploads];
+  refuse(uploadProblems(target, files.length));
   refuse(checkFiles(target.inputSpec, files, request.urlFiles));
   return { target, request, params, files };
+}
+
+/** What is wrong with files that Maia has, where the job's data is to be at its runner only. */
+export function uploadProblems({ dataResidency }: Pick<Resolved, "dataResidency">, count: number): InputIssue[] {
+  if (dataResidency === "maia" || count === 0) return [];
+  const message =
+    "must be empty: the job's environment keeps its data at the runner (dataResidency), so files are not uploaded to Maia; " +
+    "name them in urlFiles, which the runner fetches itself";
+  return [{ pointer: "/files", message }];
 }
 
 /** The params as JSON text, defaults filled in. @throws {MaiaError} INVALID, RESERVED_KEY */

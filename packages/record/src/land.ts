@@ -1,4 +1,13 @@
-import { type AttemptRef, endAttempt, insertArtifact, measure, OUTPUT_ARTIFACT, renderOutput, type Tx } from "@maia/db";
+import {
+  type AttemptRef,
+  endAttempt,
+  insertArtifact,
+  type KeptBy,
+  measure,
+  OUTPUT_ARTIFACT,
+  renderOutput,
+  type Tx,
+} from "@maia/db";
 import { type AttemptEnd, type FailureCode, judgeExit } from "@maia/domain";
 import type { ExitFrame, Frame } from "@maia/runner-protocol";
 import { recordFrames } from "./record-frames.js";
@@ -20,8 +29,9 @@ export async function landFrames(
   frames: readonly Frame[],
   instead: Instead,
   now: Date,
+  keptBy: KeptBy | null = null,
 ): Promise<Landing> {
-  const recorded = await recordFrames(tx, attempt, frames, now);
+  const recorded = await recordFrames(tx, attempt, frames, now, keptBy);
   switch (recorded.kind) {
     case "taken":
       return { kind: "flying", lastSeq: recorded.lastSeq };

@@ -3,6 +3,7 @@ import {
   advanceSeq,
   type FrameFacts,
   insertArtifact,
+  type KeptBy,
   readAttemptState,
   startAttempt,
   type Tx,
@@ -29,17 +30,19 @@ export type Recorded =
 /**
  * Writes a batch of frames of one attempt: events, artifacts, output, and how far it came, in one savepoint. A frame
  * that was recorded before is passed over, so a resumed stream may overlap (G14).
+ * @param keptBy the store of a runner that has the bytes of the artifacts; null: Maia has them.
  */
 export async function recordFrames(
   tx: Tx,
   attempt: AttemptRef,
   frames: readonly Frame[],
   now: Date,
+  keptBy: KeptBy | null = null,
 ): Promise<Recorded> {
   const state = await readAttemptState(tx, attempt);
   if (!state || (state.status !== "DISPATCHING" && state.status !== "RUNNING")) return { kind: "refused" };
 
-  const batch = new Batch(tx, attempt, state.lastSeq, now);
+  const batch = new Batch(tx, attempt, state.lastSeq, now, keptBy);
   let outcome: Recorded | null = null;
   for (const frame of frames) {
     if (frame.type === "heartbeat") continue;
@@ -80,6 +83,7 @@ class Batch {
     private readonly attempt: AttemptRef,
     public seq: number,
     private readonly now: Date,
+    private readonly keptBy: KeptBy | null,
   ) {}
 
   async take(frame: Exclude<Frame, { type: "heartbeat" | "exit" }>): Promise<void> {
@@ -101,7 +105,8 @@ class Batch {
       case "artifact": {
         await this.#flushLines();
         const { name, mime, sizeBytes, sha256 } = frame;
-        await insertArtifact(this.tx, this.attempt, { name, mime, sizeBytes, sha256, system: false }, this.now);
+        const file = { name, mime, sizeBytes, sha256, system: false };
+        await insertArtifact(this.tx, this.attempt, file, this.now, this.keptBy);
         return;
       }
       case "truncated":

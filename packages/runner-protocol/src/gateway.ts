@@ -11,6 +11,8 @@ export interface Hello {
   readonly isolation: IsolationLevel;
   readonly capabilities: readonly string[];
   readonly ledgerId: string;
+  /** The store in which it can keep data that is not to travel. Processes that share one name the same. */
+  readonly storeId?: string;
 }
 
 /** What the gateway answers to a hello. */
@@ -58,7 +60,7 @@ export interface PollAnswer {
 }
 
 /** What a runner is told to do. Types that it does not know are confirmed and passed over. */
-export type Command = CancelCommand | StopCommand | ConnectivityCommand | UnknownCommand;
+export type Command = CancelCommand | StopCommand | ConnectivityCommand | SendCommand | FetchCommand | UnknownCommand;
 
 export interface CancelCommand {
   readonly id: string;
@@ -80,6 +82,33 @@ export interface ConnectivityCommand {
   readonly host: string;
   readonly port: number;
   readonly timeoutMs: number | null;
+}
+
+/** Send bytes of the runner's own store: those from `start` up to and including `end`. */
+export interface SendCommand {
+  readonly id: string;
+  readonly type: "SEND";
+  /** Where they are waited for. */
+  readonly transferId: string;
+  readonly storeId: string;
+  readonly sha256: string;
+  /** Of the whole content. */
+  readonly sizeBytes: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Bring what is behind a URL into the runner's own store. Its result is `{sha256, sizeBytes, mime}` or `{error}`. */
+export interface FetchCommand {
+  readonly id: string;
+  readonly type: "FETCH";
+  readonly storeId: string;
+  readonly url: string;
+  readonly wireMax: number;
+  readonly totalMs: number;
+  readonly redirectsMax: number;
+  /** The waits before it is tried again. In milliseconds. */
+  readonly retryMs: readonly number[];
 }
 
 export interface UnknownCommand {

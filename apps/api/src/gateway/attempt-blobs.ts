@@ -41,6 +41,11 @@ export async function takeBlob(call: BlobCall): Promise<Reply> {
   const { sha256 } = params;
   const claim = claimOf(caller, req, params.id);
   const { attempt } = await admitAttempt(db.sql, claim);
+  if (attempt.keptBy)
+    throw new MaiaError(
+      "STATE_CONFLICT",
+      "The bytes of this attempt's artifacts stay in the store that its task named",
+    );
   if (!isSha256(sha256)) throw new MaiaError("NOT_FOUND", "Content is named by its SHA-256 in lower case");
   refuseEncoding(req);
   const maxBytes = config.constants.artifactMax;

@@ -7,6 +7,7 @@ import { Snapshots, type TaskRules, type TaskSources, taskRules } from "@maia/ta
 import { RateLimit } from "../rate-limit.js";
 import { Beats } from "./beats.js";
 import { Switchboard } from "./switchboard.js";
+import { Transfers } from "./transfers.js";
 
 export interface GatewayDeps {
   readonly db: Db;
@@ -27,6 +28,8 @@ export class Gateway implements AsyncDisposable {
   readonly sources: TaskSources;
   readonly rules: TaskRules;
   readonly beats: Beats;
+  /** Bytes that runners keep, on their way to who asked for them. */
+  readonly transfers = new Transfers();
   readonly hellos = new RateLimit(HELLOS_PER_MINUTE);
 
   constructor({ db, blobs, secrets, constants, logger, clock }: GatewayDeps) {

@@ -7,6 +7,7 @@ import { takeFrames } from "./frames.js";
 import { greet, takeLeave } from "./instances.js";
 import { answerPoll } from "./poll.js";
 import { about, framesAnswer, hello, helloAnswer, poll, pollAnswer } from "./shapes.js";
+import { takeTransfer } from "./take-transfer.js";
 
 const common = { tag: "Gateway", permission: "gateway.use" } as const;
 const ofInstance = { "Maia-Generation": "The generation that the hello was answered with" };
@@ -117,5 +118,23 @@ export const gatewayRoutes: readonly Route[] = [
       201: { description: "They are known now", shape: blob },
     },
     handler: takeBlob,
+  }),
+  route({
+    ...common,
+    method: "put",
+    path: "/v1/gateway/transfers/{id}",
+    operationId: "putTransfer",
+    summary:
+      "Bytes that the runner keeps and was asked for by the command SEND; answered once they have been passed on",
+    requestHeaders: {
+      ...ofInstance,
+      "Maia-Transfer-Problem": "Why they cannot be had, percent-encoded; the body counts for nothing then",
+    },
+    streamed: { content: { "application/octet-stream": { schema: {} } } },
+    answers: { 204: { description: "Whoever asked for them has them" } },
+    handler: async (call) => {
+      await takeTransfer(call);
+      return { status: 204 };
+    },
   }),
 ];

@@ -69,6 +69,7 @@ export const hello = named(
     isolation: cut(32),
     capabilities: optional(list(cut(64), LABELS_MAX)),
     ledgerId: id,
+    storeId: optional(id),
   }),
 );
 
@@ -117,7 +118,7 @@ export const pollAnswer = named(
       object(
         {
           id: text(),
-          type: choice(["CANCEL", "STOP", "RESTART", "CONNECTIVITY"]),
+          type: choice(["CANCEL", "STOP", "RESTART", "CONNECTIVITY", "SEND", "FETCH"]),
           attemptId: optional(text({ description: "Of CANCEL" })),
           token: optional(text({ description: "Of CANCEL: the attempt's, for who never got its task" })),
           mode: optional(choice(["stop", "kill"])),

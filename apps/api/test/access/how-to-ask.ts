@@ -148,6 +148,7 @@ export const howToAsk: Readonly<Record<string, HowToAsk>> = {
     status: 201,
     audit: null,
   },
+  putTransfer: { ask: [(scene) => scene.transfer()], status: 204, audit: null },
 
   listJobs: {
     ask: listOf("/v1/jobs", async (scene) => ({ path: `/v1/jobs?workflow=${(await scene.workflow()).id}` })),

@@ -1,4 +1,4 @@
-import { createApiKey, findProject } from "@maia/db";
+import { createApiKey, findProject, noteStoredAfar } from "@maia/db";
 import { newId, sha256Hex } from "@maia/domain";
 import { encodeFrames } from "@maia/runner-protocol";
 import { aLife, anOffer, aRunner, ScriptedRunner, type TestRunner } from "../fleet.js";
@@ -69,6 +69,23 @@ export class Scene {
     const headers = { ...generationOf(process), "Maia-Attempt-Token": bound.token };
     const path = `/v1/gateway/attempts/${bound.ref.id}`;
     return { path, headers, frames: encodeFrames(aLife(bound)), script: task.script.sha256 as string };
+  }
+
+  /** Bytes that a process of the runner keeps, and that somebody waits for. */
+  async transfer() {
+    const { api, runner } = this;
+    const process = await this.#process();
+    const storeId = `sto_${this.name()}`;
+    await process.hello({ storeId });
+    const { artifact, sha256 } = await this.endedRun();
+    const content = { storeId, runnerId: runner.id, sha256, sizeBytes: 5 };
+    await api.db.write(async (tx) => {
+      await tx.models.artifact.update({ where: { id: artifact }, data: { sizeBytes: 5n } });
+      await noteStoredAfar(tx, artifact, content);
+    });
+    void api.request("GET", `/v1/artifacts/${artifact}/content`, { headers: { Range: "bytes=1-4" } });
+    const [command] = (await process.poll()).json.commands;
+    return { path: `/v1/gateway/transfers/${command.transferId}`, headers: generationOf(process), text: "1234" };
   }
 
   #process(): Promise<ScriptedRunner> {

@@ -1,9 +1,11 @@
 import { hostname } from "node:os";
+import type { Resolve, UrlAllow } from "@maia/outbound";
 import { type Hello, PROTOCOL_VERSION } from "@maia/runner-protocol";
 import { GatewayClient, type GatewayError } from "@maia/runner-protocol/client";
 import pLimit from "p-limit";
 import type { Carrier } from "../carrier.js";
 import type { DirectDeps } from "../direct/direct-carrier.js";
+import { Errands } from "../keep/errands.js";
 import { Commands } from "./commands.js";
 import { Contact } from "./contact.js";
 import type { GatewayCarrierConfig } from "./gateway-config.js";
@@ -17,6 +19,9 @@ import { Unconfirmed } from "./unconfirmed.js";
 export interface GatewayDeps extends DirectDeps {
   /** The folder of the attempts whose end the gateway has not confirmed. */
   readonly unconfirmedDir: string;
+  /** What downloads may reach although the guard would refuse it, and how names are resolved. */
+  readonly urlAllow: UrlAllow;
+  readonly resolve: Resolve;
 }
 
 /** How the process ends for reasons of this carrier. Source: docs/guides/runners.md, "Exit codes". */
@@ -81,8 +86,10 @@ class GatewayCarrier implements Carrier {
       isOpen: (isOfTransaction) =>
         attempts.mayStart(isOfTransaction) && !client.isRefused && !this.#working.signal.aborted,
     });
+    const errands = new Errands({ ...deps, client, signal: this.#working.signal });
     const commands = new Commands({
       ...common,
+      errands,
       testConnection,
       reports: this.#reports,
       tasks: this.#tasks,
@@ -177,9 +184,11 @@ async function openUnconfirmed({ unconfirmedDir, attempts }: GatewayDeps): Promi
   return unconfirmed;
 }
 
-function helloOf({ version, slots, isolation, ledgerId }: GatewayDeps): Hello {
+function helloOf({ version, slots, isolation, ledgerId, keep }: GatewayDeps): Hello {
   const labels = { host: hostname() };
-  return { protocol: PROTOCOL_VERSION, version, slots, labels, isolation, capabilities: CAPABILITIES, ledgerId };
+  const store = keep === null ? {} : { storeId: keep.storeId };
+  const capabilities = keep === null ? CAPABILITIES : [...CAPABILITIES, "keep"];
+  return { protocol: PROTOCOL_VERSION, version, slots, labels, isolation, capabilities, ledgerId, ...store };
 }
 
 /** False: it took too long. */

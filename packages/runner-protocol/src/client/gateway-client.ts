@@ -2,11 +2,12 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import type { Readable } from "node:stream";
 import type { Content } from "../executor.js";
 import type { FramesAnswer, Hello, Poll, PollAnswer, Welcome } from "../gateway.js";
 import { MAX_TASK_BYTES } from "../parse-task.js";
 import { paths } from "../paths.js";
-import { ATTEMPT_TOKEN_HEADER, GENERATION_HEADER } from "../version.js";
+import { ATTEMPT_TOKEN_HEADER, GENERATION_HEADER, TRANSFER_PROBLEM_HEADER } from "../version.js";
 import { AccessToken, type IssuedToken } from "./access-token.js";
 import { type GatewayAnswer, type GatewayCall, GatewayConnection, type Reach } from "./gateway-connection.js";
 import { GatewayError, gatewayUnreachable } from "./gateway-problems.js";
@@ -125,6 +126,19 @@ export class GatewayClient {
     } catch (error) {
       throw gatewayUnreachable(error);
     }
+  }
+
+  /** Sends bytes that are waited for. `open` gives them anew where they have to be sent again. */
+  async sendTransfer(transferId: string, open: () => Readable, sizeBytes: number, signal?: AbortSignal): Promise<void> {
+    const headers = { "content-type": "application/octet-stream", "content-length": String(sizeBytes) };
+    const path = paths.gatewayTransfer(transferId);
+    await this.#call(path, () => ({ method: "PUT", headers, body: open(), signal }));
+  }
+
+  /** Says that the bytes that are waited for cannot be had, and why. */
+  async refuseTransfer(transferId: string, problem: string, signal?: AbortSignal): Promise<void> {
+    const headers = { [TRANSFER_PROBLEM_HEADER]: encodeURIComponent(problem), "content-type": "text/plain" };
+    await this.#call(paths.gatewayTransfer(transferId), { method: "PUT", headers, body: problem, signal });
   }
 
   /** Says that this process ends. */

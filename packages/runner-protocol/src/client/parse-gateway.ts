@@ -1,4 +1,4 @@
-import { isId, isInteger, isObject } from "../checks.js";
+import { isId, isInteger, isObject, isSha256 } from "../checks.js";
 import type { Command, FramesAnswer, PollAnswer, Welcome } from "../gateway.js";
 import type { IssuedToken } from "./access-token.js";
 import { GatewayError } from "./gateway-problems.js";
@@ -46,7 +46,22 @@ function parseCommand(value: unknown): Command | null {
     return { id, type, attemptId, mode, token: typeof token === "string" ? token : null };
   if (type === "CONNECTIVITY" && typeof host === "string" && isInteger(port, 1))
     return { id, type, host, port, timeoutMs: isInteger(timeoutMs, 1) ? timeoutMs : null };
-  return { id, type: "UNKNOWN" };
+  return parseStoreCommand(value, id) ?? { id, type: "UNKNOWN" };
+}
+
+/** A command about the runner's own store. Null: it is none, or cannot be carried out as it stands. */
+function parseStoreCommand(value: { readonly [name: string]: unknown }, id: string): Command | null {
+  const { type, storeId, transferId, sha256, sizeBytes, start, end } = value;
+  if (!isId(storeId)) return null;
+  if (type === "SEND" && isId(transferId) && isSha256(sha256) && isInteger(sizeBytes, 1)) {
+    const isPart = isInteger(start, 0) && isInteger(end, start) && end < sizeBytes;
+    return isPart ? { id, type, storeId, transferId, sha256, sizeBytes, start, end } : null;
+  }
+  const { url, wireMax, totalMs, redirectsMax, retryMs } = value;
+  const isBounded = isInteger(wireMax, 0) && isInteger(totalMs, 1) && isInteger(redirectsMax, 0);
+  if (type !== "FETCH" || typeof url !== "string" || !isBounded || !Array.isArray(retryMs)) return null;
+  const waits = retryMs.filter((wait): wait is number => isInteger(wait, 0));
+  return { id, type, storeId, url, wireMax, totalMs, redirectsMax, retryMs: waits };
 }
 
 function parse(body: string): { readonly [name: string]: unknown } {
