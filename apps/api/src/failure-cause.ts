@@ -1,7 +1,7 @@
 import { type Db, type RunDetail, readLogLines } from "@maia/db";
 import type { FailureFacts } from "@maia/domain";
 import type { Of } from "./http/shapes.js";
-import type { cause } from "./present/run.js";
+import type { cause } from "./present/failure-cause.js";
 
 /** How many lines of its log a failed attempt is shown with. */
 const LINES = 10;

@@ -50,6 +50,15 @@ describe("Hello", () => {
     expect(other.generation).toBe(1);
   });
 
+  it("that a process repeats, or that arrives late, does not supersede that process (G24)", async () => {
+    const first = await us.hello({ processId: "process-1" });
+    const again = await us.hello({ processId: "process-1" });
+    expect([again.status, again.json.generation]).toEqual([200, first.json.generation]);
+    const other = await us.hello({ processId: "process-2" });
+    expect([other.json.instanceId, other.json.generation]).toEqual([us.instanceId, first.json.generation + 1]);
+    expect((await us.hello()).json.generation).toBe(first.json.generation + 2);
+  });
+
   it("of another major version of the protocol is refused, and of the same one is not", async () => {
     const refused = await us.hello({ protocol: "2.0" });
     expect([refused.status, refused.json.code]).toEqual([409, "RUNNER_VERSION_UNSUPPORTED"]);

@@ -1,10 +1,11 @@
 import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
-import got, { type Got, type OptionsInit, RequestError, type Response } from "got";
+import got, { type Got, type OptionsInit, type Response } from "got";
+import { failure, refusal } from "./api-failures.js";
 import type { Page } from "./api-types.js";
 import type { Connection } from "./config.js";
-import { CliError, type Problem } from "./errors.js";
-import { exitCodeOf, exitCodes } from "./exit-codes.js";
+import { CliError } from "./errors.js";
+import { exitCodes } from "./exit-codes.js";
 
 type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -90,7 +91,7 @@ export class ApiClient {
   async has(path: string): Promise<boolean> {
     const response = await this.#raw("HEAD", path, {});
     if (response.statusCode === 404) return false;
-    if (response.statusCode >= 400) throw this.#refusal(response.statusCode, "");
+    if (response.statusCode >= 400) throw refusal(this.#connection, response.statusCode, "");
     return true;
   }
 
@@ -103,7 +104,7 @@ export class ApiClient {
   async uploadOffset(path: string): Promise<number | null> {
     const { statusCode, headers } = await this.#raw("HEAD", path, { retry: { limit: 0 } });
     if (statusCode === 404) return offsetIn(headers) ?? 0;
-    if (statusCode >= 400) throw this.#refusal(statusCode, "");
+    if (statusCode >= 400) throw refusal(this.#connection, statusCode, "");
     return null;
   }
 
@@ -143,7 +144,7 @@ export class ApiClient {
     });
     const response = await new Promise<Response>((resolve, reject) => {
       stream.once("response", resolve);
-      stream.once("error", (error) => reject(this.#failure(error)));
+      stream.once("error", (error) => reject(failure(this.#connection, error)));
     });
     if (response.statusCode === 204) {
       stream.destroy();
@@ -151,7 +152,7 @@ export class ApiClient {
     }
     if (response.statusCode < 400) return stream;
     const body = await Array.fromAsync(stream as AsyncIterable<Buffer>);
-    throw this.#refusal(response.statusCode, Buffer.concat(body).toString());
+    throw refusal(this.#connection, response.statusCode, Buffer.concat(body).toString());
   }
 
   async #json<T>(
@@ -170,7 +171,7 @@ export class ApiClient {
 
   async #send(method: Method, path: string, options: OptionsInit): Promise<Response<string>> {
     const response = await this.#raw(method, path, options);
-    if (response.statusCode >= 300) throw this.#refusal(response.statusCode, response.body);
+    if (response.statusCode >= 300) throw refusal(this.#connection, response.statusCode, response.body);
     return response;
   }
 
@@ -184,36 +185,12 @@ export class ApiClient {
         responseType: "text",
       } as OptionsInit)) as Response<string>;
     } catch (error) {
-      throw this.#failure(error);
+      throw failure(this.#connection, error);
     }
   }
 
   #address(path: string): string {
     return new URL(path, this.url.href).href;
-  }
-
-  #refusal(status: number, body: string): CliError {
-    const problem = readProblem(status, body);
-    const hint = status === 401 ? this.#keyHint() : hintFor(problem);
-    return new CliError(exitCodeOf(status), problem.detail, { problem, hint });
-  }
-
-  #keyHint(): string {
-    if (this.#connection.apiKey !== null)
-      return `The key came from ${this.#connection.keyFrom}. Maia does not know it, or it was revoked`;
-    return "Set MAIA_API_KEY, or MAIA_DATA_DIR to the data directory of a Maia on this machine";
-  }
-
-  #failure(error: unknown): unknown {
-    if (!(error instanceof RequestError) || error instanceof CliError) return error;
-    if (error.options.signal?.aborted) return error;
-    if (error.cause instanceof CliError) return error.cause; // of the body that was to be sent
-    const hint =
-      error.code === "ECONNREFUSED" ? "Start it with `maia up`, or name its address with --url or MAIA_URL" : null;
-    return new CliError(exitCodes.unreachable, `Maia cannot be reached at ${this.url.origin} (${error.code})`, {
-      hint,
-      cause: error,
-    });
   }
 }
 
@@ -225,33 +202,6 @@ function upload(body: Readable, sizeBytes: number, socket: number) {
 function offsetIn(headers: Response["headers"]): number | null {
   const text = headers["upload-offset"];
   return typeof text === "string" && /^\d{1,15}$/.test(text) ? Number(text) : null;
-}
-
-function readProblem(status: number, body: string): Problem {
-  try {
-    const problem = JSON.parse(body) as Partial<Problem>;
-    if (problem.code && problem.detail)
-      return { title: problem.detail, ...problem, status, code: problem.code, detail: problem.detail };
-  } catch {
-    // not one of Maia's own answers
-  }
-  const detail = status === 404 ? "There is no such thing" : `The server answered ${status}`;
-  return { title: detail, status, code: `HTTP_${status}`, detail };
-}
-
-function hintFor({ code }: Problem): string | null {
-  switch (code) {
-    case "IDEMPOTENCY_IN_PROGRESS":
-      return "The same request is still being carried out; ask again with the same key";
-    case "IDEMPOTENCY_KEY_REUSED":
-      return "Use another --idempotency-key for another request";
-    case "NO_VERSION":
-      return "Publish it first: `maia apply -f FILE`";
-    case "FORBIDDEN":
-      return "The role of your API key does not allow this";
-    default:
-      return null;
-  }
 }
 
 function withoutUndefined(query: Query | undefined): Record<string, string | number> {

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { AllowFlags } from "./commands/runner-allow.js";
-import type { CommandFlags, CreateFlags, CredentialFlags, ListFlags, RemoveFlags } from "./commands/runners.js";
+import type { CreateFlags } from "./commands/runner-create.js";
+import type { CommandFlags, CredentialFlags, ListFlags, RemoveFlags } from "./commands/runners.js";
 import type { CommonFlags, Context } from "./context.js";
 import { type Act, collect, limit } from "./flags.js";
 
@@ -33,7 +34,9 @@ export function addRunnerCommands(program: Command, context: Context, act: Act):
     .option("--min-instances <number>", "how many there are at least")
     .option("--max-instances <number>", "how many there are at most")
     .option("--idempotency-key <key>", "the same key never makes a second runner");
-  act(create, async (flags: CreateFlags, name: string) => (await load()).createRunner(context, name, flags));
+  act(create, async (flags: CreateFlags, name: string) =>
+    (await import("./commands/runner-create.js")).createRunner(context, name, flags),
+  );
 
   const doctor = runners
     .command("doctor")

@@ -2,7 +2,8 @@ import { type AfarState, type AttemptRef, afarStates, type Db, offerAttempt, rea
 import { type AttemptEnd, type Clock, chooseInstance, type InstanceRoom } from "@maia/domain";
 import { endUnheard, lost } from "@maia/record";
 import type { Logger } from "@maia/service";
-import { drained, type Flight, type InHand, onGround } from "./flights.js";
+import { type Flight, type InHand, onGround } from "./flights.js";
+import { drained } from "./judgement.js";
 import type { OpenedAttempt } from "./opening.js";
 import { LetGo, packagesOf, StoppedBeforeStart } from "./packages.js";
 import { PinningError, type Pinnings } from "./pinning.js";

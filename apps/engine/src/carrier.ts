@@ -1,21 +1,24 @@
 import type { AttemptRef, Db, Tx } from "@maia/db";
-import { type AttemptEnd, type Clock, isMaiaError } from "@maia/domain";
+import type { AttemptEnd, Clock } from "@maia/domain";
 import { afterOwnLines, endUnheard, type Landing, landFrames } from "@maia/record";
 import { type CancelMode, type Executor, ExecutorError, type Frame } from "@maia/runner-protocol";
 import type { SecretBox } from "@maia/secrets";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
-import { buildTask, TaskError, type TaskRules } from "@maia/tasks";
+import { buildTask, type TaskRules } from "@maia/tasks";
 import { type Advanced, type Advancer, advanceRun } from "./advance.js";
-import { drained, type Flight, type InHand, judgeRefusal, onGround } from "./flights.js";
+import { type Flight, type InHand, onGround } from "./flights.js";
+import { drained, judgeError } from "./judgement.js";
 import { LetGo, type PackagesDeps, packagesOf, StoppedBeforeStart } from "./packages.js";
 import { Backoff, pause } from "./pause.js";
-import { PinningError, type Pinnings } from "./pinning.js";
+import type { Pinnings } from "./pinning.js";
 import type { Slots } from "./slots.js";
 import type { Writes } from "./writes.js";
 
 /** Ledgers of this kind belong to the engine's own processes, and end with it. */
 export const LOCAL_LEDGER = "local:";
+/** Between two tries to deliver a cancel, in milliseconds. Source: a tenth of CANCEL_DELIVERY_MS. */
+const REPEAT_CANCEL_MS = 200;
 
 export interface CarrierDeps {
   readonly db: Db;
@@ -152,7 +155,7 @@ export class Carrier {
         } catch (error) {
           if (this.deps.stopped.aborted) return;
           if (flight.isLetGo || error instanceof LetGo) return this.#refused(flight);
-          const end = this.#judgeError(error, flight);
+          const end = this.#judge(error, flight);
           if (end) return await this.#end(flight, end);
         }
         await pause(backoff.next(), this.deps.stopped);
@@ -241,21 +244,11 @@ export class Carrier {
   }
 
   /** What an error says about the attempt; null: the executor may be asked again. */
-  #judgeError(error: unknown, flight: Flight): AttemptEnd | null {
-    if (flight.draining && (error instanceof StoppedBeforeStart || error instanceof PinningError)) return drained();
-    if (error instanceof PinningError) return error.end;
-    if (error instanceof StoppedBeforeStart)
-      return { move: "cancel", failure: { code: "CANCELED", message: "The step was stopped before it started" } };
-    if (error instanceof ExecutorError) return judgeRefusal(error, flight);
-    // What a runner has can be asked for again, once there is room for it here.
-    if (isMaiaError(error) && error.code === "STORAGE_FULL" && !this.isLocal) return null;
-    if (error instanceof TaskError)
-      return { move: "fail", failure: { code: "STEP_SPAWN_FAILED", message: error.message } };
+  #judge(error: unknown, flight: Flight): AttemptEnd | null {
+    const end = judgeError(error, flight, this.isLocal);
+    if (end !== undefined) return end;
     this.deps.logger.error("an executor failed", { error });
     this.deps.executor.cancel(flight.ref.id, "kill").catch(() => {});
     return { move: "fail", failure: { code: "INTERNAL", message: "The executor failed; Maia's log says why" } };
   }
 }
-
-/** Between two tries to deliver a cancel, in milliseconds. Source: a tenth of CANCEL_DELIVERY_MS. */
-const REPEAT_CANCEL_MS = 200;

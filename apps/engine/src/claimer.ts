@@ -1,5 +1,5 @@
-import { type Db, nextQueuedJobs, type QueuedJob, type Tx } from "@maia/db";
-import { type Clock, isMaiaError } from "@maia/domain";
+import { type Db, nextQueuedJobs, type QueuedJob, queuedSteps, type Tx } from "@maia/db";
+import { type Clock, isMaiaError, QUEUED_AHEAD } from "@maia/domain";
 import type { Logger } from "@maia/service";
 import type { Snapshots } from "@maia/tasks";
 import type { Advancer } from "./advance.js";
@@ -45,6 +45,18 @@ export class Claimer {
       await this.#claimOneByOne(runnerId, limit);
     }
     return taken === limit;
+  }
+
+  /** Claims for runners elsewhere, as many as may wait for each. True: there may be more. */
+  async claimAhead(runnerIds: readonly string[]): Promise<boolean> {
+    if (runnerIds.length === 0) return false;
+    const waiting = await queuedSteps(this.deps.db.sql);
+    let more = false;
+    for (const runnerId of runnerIds) {
+      const ahead = QUEUED_AHEAD - (waiting.get(runnerId) ?? 0);
+      if (ahead > 0 && (await this.claim(runnerId, ahead))) more = true;
+    }
+    return more;
   }
 
   async #open(choose: (tx: Tx) => Promise<readonly QueuedJob[]>): Promise<void> {

@@ -1,5 +1,5 @@
-import { type Db, type OwnedRun, quarantineRun, queuedSteps } from "@maia/db";
-import { type Clock, QUEUED_AHEAD } from "@maia/domain";
+import type { Db } from "@maia/db";
+import type { Clock } from "@maia/domain";
 import type { Executor } from "@maia/runner-protocol";
 import type { SchemaWorker } from "@maia/schema";
 import type { SecretBox } from "@maia/secrets";
@@ -7,7 +7,7 @@ import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
 import { Snapshots, taskRules } from "@maia/tasks";
 import { Adopter } from "./adopter.js";
-import { type Advanced, type Advancer, advanceRun } from "./advance.js";
+import type { Advancer } from "./advance.js";
 import { Afar } from "./afar.js";
 import { Batches } from "./batches.js";
 import { Carrier } from "./carrier.js";
@@ -16,15 +16,12 @@ import type { EngineConfig } from "./config.js";
 import { DueRuns } from "./due-runs.js";
 import { Fetches, type InputFetcher } from "./fetches.js";
 import { FleetWatch } from "./fleet-watch.js";
-import type { InHand } from "./flights.js";
-import { versionOf } from "./fork.js";
 import { Lease, type Monotonic } from "./lease.js";
-import type { OpenedAttempt } from "./opening.js";
 import { pause } from "./pause.js";
 import { Pinnings } from "./pinning.js";
 import { QueueWatch } from "./queue-watch.js";
-import { recoverRun } from "./recover.js";
 import { RunnerQueues } from "./runner-queues.js";
+import { RunsInHand } from "./runs-in-hand.js";
 import { Schedules } from "./schedules.js";
 import { Slots } from "./slots.js";
 import { SteadyTimes } from "./steady-times.js";
@@ -46,8 +43,6 @@ export interface EngineDeps {
   readonly runnerId: string | null;
 }
 
-/** How often an executor that has not been reached is looked at again, in milliseconds. */
-const UNREACHED_MS = 1_000;
 /** A tick that lasts longer than so many leases is stuck: whoever cannot work must not keep others from it. */
 const STUCK_TTLS = 3;
 
@@ -57,9 +52,6 @@ const STUCK_TTLS = 3;
  */
 export class Engine implements AsyncDisposable {
   readonly #lease: Lease;
-  readonly #snapshots: Snapshots;
-  readonly #slots: Slots;
-  readonly #writes: Writes;
   readonly #ticker: Ticker;
   readonly #carrier: Carrier;
   /** Attempts that runners elsewhere have in hand. */
@@ -69,10 +61,7 @@ export class Engine implements AsyncDisposable {
   readonly #claimer: Claimer;
   readonly #schedules: Schedules;
   readonly #batches: Batches;
-  readonly #runs = new Map<string, InHand>();
-  /** Runs with ready steps and no slot for them, in the order in which they asked. */
-  readonly #hungry = new Set<string>();
-  readonly #fetches: Fetches;
+  readonly #runs: RunsInHand;
   /** When retries are due and runs are too late. */
   readonly #times: SteadyTimes;
   readonly #queue: QueueWatch;
@@ -86,14 +75,11 @@ export class Engine implements AsyncDisposable {
     private readonly deps: EngineDeps,
   ) {
     const { constants } = config;
-    const { db, logger, clock, blobs, executor } = deps;
+    const { db, blobs, secrets, logger, clock, monotonic, executor } = deps;
     const stopped = this.#stopped.signal;
-    this.#lease = new Lease(db, clock, deps.monotonic, constants.leaseTtlMs);
-    this.#snapshots = new Snapshots(db);
-    this.#times = new SteadyTimes(deps.monotonic);
-    this.#slots = new Slots(constants.stepConcurrency);
-    this.#writes = new Writes(db, this.#slots, logger, stopped);
-    this.#ticker = new Ticker({
+    this.#lease = new Lease(db, clock, monotonic, constants.leaseTtlMs);
+    this.#times = new SteadyTimes(monotonic);
+    const ticker = new Ticker({
       tick: () => this.#tick(),
       beat: () => this.#beat(),
       bell: db.bell("engine"),
@@ -101,86 +87,56 @@ export class Engine implements AsyncDisposable {
       retryMs: constants.engineTickMs,
       logger,
     });
+    this.#ticker = ticker;
+    const slots = new Slots(constants.stepConcurrency);
+    const writes = new Writes(db, slots, logger, stopped);
+    const snapshots = new Snapshots(db);
     const rules = taskRules(constants);
-    const pinnings = new Pinnings({ db, blobs, executor, clock, stopped, rules, writes: this.#writes });
-    this.#afar = new Afar({
-      db,
-      clock,
-      logger,
-      stopped,
-      pinnings,
-      writes: this.#writes,
-      ended: () => this.#ticker.wake(),
-    });
+    const engineId = () => this.engineId;
+    const advancer = () => this.#advancer();
+    const wakeAt = (ms: number) => ticker.wakeAt(ms);
+    const common = { db, blobs, logger, clock, monotonic, writes, stopped, constants, engineId, advancer, wakeAt };
+
+    const pinnings = new Pinnings({ ...common, executor, rules });
+    this.#afar = new Afar({ ...common, pinnings, ended: () => ticker.wake() });
     this.#carrier = new Carrier({
-      db,
-      blobs,
-      secrets: deps.secrets,
+      ...common,
+      secrets,
       executor,
-      logger,
-      clock,
-      stopped,
-      slots: this.#slots,
-      writes: this.#writes,
+      slots,
       rules,
       pinnings,
-      advancer: () => this.#advancer(),
-      landed: (inHand, advanced) => this.#landed(inHand, advanced),
-      broken: (inHand, error) => this.#quarantine(inHand.run, error),
+      landed: (inHand, advanced) => this.#runs.landed(inHand, advanced),
+      broken: (inHand, error) => this.#runs.quarantine(inHand.run, error),
     });
-    this.#fetches = new Fetches({
-      db,
-      clock,
-      logger,
-      stopped,
-      writes: this.#writes,
+    const fetches = new Fetches({
+      ...common,
       fetcher: deps.fetcher,
       concurrency: constants.urlConcurrency,
-      settled: (run) => this.#advance(run.id),
-      broken: (run, error) => this.#quarantine(run, error),
+      settled: (run) => this.#runs.advance(run.id),
+      broken: (run, error) => this.#runs.quarantine(run, error),
     });
-    const engineId = () => this.engineId;
-    const wakeAt = (ms: number) => this.#ticker.wakeAt(ms);
-    this.#due = new DueRuns({ db, clock, engineId, wakeAt, times: this.#times, runs: () => this.#runs.values() });
-    this.#adopter = new Adopter({
-      logger,
-      engineId,
-      writes: this.#writes,
-      room: () => this.#room(),
-      take: (run) => this.#recover(run),
-    });
-    this.#runnerQueues = new RunnerQueues({ db, clock, wakeAt, autoResumeMs: constants.pauseAutoResumeMs });
-    this.#fleet = new FleetWatch({
-      db,
-      clock,
-      logger,
-      constants,
-      wakeAt,
-      writes: this.#writes,
-      monotonic: deps.monotonic,
-      ownId: deps.runnerId,
+    this.#runnerQueues = new RunnerQueues({ ...common, autoResumeMs: constants.pauseAutoResumeMs });
+    this.#due = new DueRuns({ ...common, times: this.#times, runs: () => this.#runs.all() });
+    this.#runs = new RunsInHand({
+      ...common,
+      ticker,
+      slots,
+      snapshots,
+      fetches,
+      carrier: this.#carrier,
       afar: this.#afar,
+      runnerQueues: this.#runnerQueues,
+      due: this.#due,
+      times: this.#times,
     });
-    this.#queue = new QueueWatch({ db, clock, monotonic: deps.monotonic, writes: this.#writes });
-    this.#batches = new Batches({ db, blobs, logger, clock, writes: this.#writes });
-    this.#claimer = new Claimer({
-      db,
-      clock,
-      logger,
-      writes: this.#writes,
-      snapshots: this.#snapshots,
-      advancer: () => this.#advancer(),
-      claimed: ({ run, version, advanced }) => {
-        this.#runs.set(run.id, { run, version });
-        this.#follow({ run, version }, advanced);
-      },
-    });
-    this.#schedules = new Schedules({
-      intake: { db, schemas: deps.schemas, idempotencyTtlMs: constants.idempotencyTtlMs },
-      clock,
-      logger,
-      wakeAt,
-    });
+    this.#adopter = new Adopter({ ...common, room: () => this.#room(), take: (run) => this.#runs.recover(run) });
+    this.#claimer = new Claimer({ ...common, snapshots, claimed: (claimed) => this.#runs.begin(claimed) });
+    this.#fleet = new FleetWatch({ ...common, ownId: deps.runnerId, afar: this.#afar });
+    this.#queue = new QueueWatch(common);
+    this.#batches = new Batches(common);
+    const intake = { db, schemas: deps.schemas, idempotencyTtlMs: constants.idempotencyTtlMs };
+    this.#schedules = new Schedules({ ...common, intake });
   }
 
   static async start(config: EngineConfig, deps: EngineDeps): Promise<Engine> {
@@ -199,77 +155,31 @@ export class Engine implements AsyncDisposable {
   async #tick(): Promise<void> {
     if (!this.#draining) this.#schedules.look();
     const due = await this.#due.find();
-    if (this.#ledgerId() === null) this.#waitForExecutor();
-    else if (this.#slots.free > 0) for (const runId of this.#hungry) due.add(runId);
+    for (const runId of this.#runs.hungry()) due.add(runId);
     const others = await this.#fleet.look();
     for (const runId of await this.#afar.takeEnded()) due.add(runId);
     if (!this.#draining) for (const runId of await this.#runnerQueues.due()) due.add(runId);
-    await Promise.all([...due].map((runId) => this.#advanceSafely(runId)));
+    await this.#runs.advanceAll(due);
     const nextMs = await this.#queue.expire();
     if (nextMs !== null) this.#ticker.wakeAt(nextMs);
     if (!this.#draining) await this.#batches.tick();
-    await this.#claim(others.map(({ id }) => id));
-  }
-
-  #waitForExecutor(): void {
-    if (this.#hungry.size > 0 && !this.#draining) this.#ticker.wakeAt(UNREACHED_MS);
-  }
-
-  async #claim(others: readonly string[]): Promise<void> {
     await this.#adopter.first();
+    if (await this.#claim(others.map(({ id }) => id))) this.#ticker.wake();
+  }
+
+  /** Takes jobs of its own, and of runners elsewhere. True: there may be more. */
+  async #claim(others: readonly string[]): Promise<boolean> {
     const room = this.#room();
-    if (room === null) return;
-    const { runnerId: own } = this.deps;
-    if (own !== null && room > 0 && (await this.#claimer.claim(own, room))) this.#ticker.wake();
-    const waiting = others.length > 0 ? await queuedSteps(this.deps.db.sql) : new Map<string, number>();
-    for (const runnerId of others) {
-      const ahead = QUEUED_AHEAD - (waiting.get(runnerId) ?? 0);
-      if (ahead > 0 && (await this.#claimer.claim(runnerId, ahead))) this.#ticker.wake();
-    }
+    if (room === null) return false;
+    const { runnerId } = this.deps;
+    const moreHere = runnerId !== null && room > 0 && (await this.#claimer.claim(runnerId, room));
+    const moreAfar = await this.#claimer.claimAhead(others);
+    return moreHere || moreAfar;
   }
 
   /** How many runs more that this engine executes itself may be taken in hand; null: none will be. */
   #room(): number | null {
-    return this.#draining ? null : this.config.constants.runConcurrency - this.#runsHere;
-  }
-
-  get #runsHere(): number {
-    let count = 0;
-    for (const { run } of this.#runs.values()) if (run.runnerId === this.deps.runnerId) count += 1;
-    return count;
-  }
-
-  async #advance(runId: string): Promise<void> {
-    const inHand = this.#runs.get(runId);
-    if (!inHand) return;
-    this.#hungry.delete(runId);
-    const now = this.deps.clock();
-    const advanced = await this.#writes.withSlots((tx, hold) =>
-      advanceRun(tx, inHand.run, inHand.version, this.#advancer(), hold, now),
-    );
-    this.#follow(inHand, advanced);
-  }
-
-  /** Advances a run; one that cannot be advanced is set aside, so that it holds up no other (G12). */
-  async #advanceSafely(runId: string): Promise<void> {
-    const inHand = this.#runs.get(runId);
-    try {
-      await this.#advance(runId);
-    } catch (error) {
-      if (inHand) await this.#quarantine(inHand.run, error);
-    }
-  }
-
-  async #quarantine(run: OwnedRun, error: unknown): Promise<void> {
-    if (this.#stopped.signal.aborted) return;
-    this.deps.logger.error("a run cannot be carried on; it is set aside", { runId: run.id, error });
-    const now = this.deps.clock();
-    await this.#writes.patiently((tx) =>
-      quarantineRun(tx, run, "Maia could not carry the run on; its log says why", now),
-    );
-    this.#carrier.killAllOf(run.id);
-    this.#forget(run.id);
-    this.#ticker.wake();
+    return this.#draining ? null : this.config.constants.runConcurrency - this.#runs.countFor(this.deps.runnerId);
   }
 
   #advancer(): Advancer {
@@ -277,67 +187,12 @@ export class Engine implements AsyncDisposable {
       this.config.constants;
     const placing = {
       runnerId: this.deps.runnerId,
-      ledgerId: this.#ledgerId(),
+      ledgerId: this.#draining ? null : this.#carrier.ledgerId, // null: no attempts may be opened now
       autoResumeMs: pauseAutoResumeMs,
       resumeQueueTimeoutMs,
       gatewayWindowMs: gatewayReconnectWindowMs,
     };
     return { engineId: this.engineId, placing, limits: { maxAttemptsLost }, times: this.#times };
-  }
-
-  /** The ledger for new attempts; null: none may be opened now. */
-  #ledgerId(): string | null {
-    return this.#draining ? null : this.#carrier.ledgerId;
-  }
-
-  #landed(inHand: InHand, advanced: Advanced | null): void {
-    if (advanced) this.#follow(inHand, advanced);
-    if (this.#hungry.size > 0) this.#ticker.wake();
-  }
-
-  /** Does outside of the database what a committed write asks for. */
-  #follow(inHand: InHand, advanced: Advanced): void {
-    if (!this.#isInHand(inHand)) {
-      this.#leave(advanced.opened);
-      return;
-    }
-    for (const opened of advanced.opened) {
-      if (opened.afar) this.#afar.follow(inHand, opened.ref, opened.afar);
-      else this.#carrier.carry(inHand, opened);
-    }
-    for (const attemptId of advanced.stop) this.#carrier.cancel(attemptId, "stop");
-    for (const fileId of advanced.fetch) this.#fetches.start(inHand, fileId);
-    this.#runnerQueues.note(inHand.run.id, inHand.run.runnerId, advanced.waiting);
-    if (advanced.waiting.here) {
-      this.#hungry.add(inHand.run.id);
-      if (this.#ledgerId() === null) this.#waitForExecutor();
-    }
-    if (advanced.retryAt) this.#ticker.wakeAt(advanced.retryAt.getTime() - this.deps.clock().getTime());
-    if (!advanced.over) this.#due.watch(inHand);
-    if (advanced.over) {
-      this.#forget(inHand.run.id);
-      this.#ticker.wake();
-    }
-  }
-
-  #isInHand({ run }: InHand): boolean {
-    return this.#runs.get(run.id)?.run.epoch === run.epoch;
-  }
-
-  /** Leaves attempts to whoever takes their run over: it was let go of while the write that opened them had begun. */
-  #leave(opened: readonly OpenedAttempt[]): void {
-    for (const { afar } of opened) if (afar === null) this.#slots.give();
-    if (opened.length > 0) this.#ticker.wake();
-  }
-
-  /** Lets go of a run that has ended, or is somebody else's. */
-  #forget(runId: string): void {
-    this.#runs.delete(runId);
-    this.#hungry.delete(runId);
-    this.#runnerQueues.drop(runId);
-    this.#afar.forget(runId);
-    this.#fetches.stop(runId);
-    this.#times.forget(runId);
   }
 
   /** Renews the lease, ends those of dead engines, and adopts their runs. */
@@ -357,24 +212,9 @@ export class Engine implements AsyncDisposable {
       engineId: this.engineId,
       runs: this.#runs.size,
     });
-    for (const runId of [...this.#runs.keys()]) {
-      this.#carrier.letGoOf(runId);
-      this.#forget(runId);
-    }
+    this.#runs.letGo();
     await this.#lease.begin();
     this.#ticker.wake();
-  }
-
-  async #recover(run: OwnedRun): Promise<void> {
-    try {
-      const inHand = { run, version: await versionOf(this.deps.db.sql, this.#snapshots, run) };
-      this.#runs.set(run.id, inHand);
-      await recoverRun(this.deps.db, { carrier: this.#carrier, afar: this.#afar }, this.#slots, inHand);
-      await this.#advance(run.id);
-      this.#ticker.wake();
-    } catch (error) {
-      await this.#quarantine(run, error);
-    }
   }
 
   /** Stops: takes nothing new, lets own steps finish for a while, then ends them and the lease. */

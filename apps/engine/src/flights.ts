@@ -1,7 +1,5 @@
 import type { AttemptRef, OwnedRun } from "@maia/db";
-import type { AttemptEnd } from "@maia/domain";
-import { lost } from "@maia/record";
-import type { CancelMode, ExecutorError } from "@maia/runner-protocol";
+import type { CancelMode } from "@maia/runner-protocol";
 import type { LoadedVersion } from "@maia/tasks";
 
 /** A run in hand: who owns it, and what it is made of. */
@@ -30,30 +28,4 @@ export interface Flight extends InHand {
 /** An attempt of which nothing is recorded yet. */
 export function onGround(inHand: InHand, ref: AttemptRef): Flight {
   return { ref, ...inHand, lastSeq: 0, seqBase: 0, stop: null, draining: false, leave: null, isLetGo: false };
-}
-
-/**
- * What an executor's refusal means for the attempt that it was asked to carry out; null: ask again later. A runner that
- * cannot be reached has killed what it ran by the time that says so; what it never started can still be sent to it.
- */
-export function judgeRefusal(error: ExecutorError, flight: Flight): AttemptEnd | null {
-  switch (error.code) {
-    case "BUSY":
-      return null;
-    case "UNREACHABLE":
-      return flight.lastSeq > flight.seqBase || flight.stop !== null ? lost(error.message) : null;
-    case "ATTEMPT_LOST":
-    case "ATTEMPT_UNKNOWN":
-    case "LEDGER_CHANGED":
-    case "STALE_EPOCH":
-      return lost(error.message);
-    case "BLOB_MISSING":
-    case "ISOLATION_UNAVAILABLE":
-    case "REFUSED":
-      return { move: "fail", failure: { code: "STEP_SPAWN_FAILED", message: error.message } };
-  }
-}
-
-export function drained(): AttemptEnd {
-  return { move: "lose", failure: { code: "DRAIN_TIMEOUT", message: "Maia was stopped while the step ran" } };
 }

@@ -1,7 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { requestCancel } from "@maia/db";
-import { Fleet } from "./support/fleet.js";
+import { Fleet, SHORT } from "./support/fleet.js";
 import { World } from "./support/world.js";
 
 let world: World;
@@ -14,49 +13,19 @@ afterEach(async () => {
   await world[Symbol.asyncDispose]();
 });
 
-/** Short times, for rules that speak of minutes and hours. */
-const SHORT = {
-  MAIA_RUNNER_HEARTBEAT_MS: "50",
-  MAIA_RUNNER_UNKNOWN_MS: "300",
-  MAIA_RUNNER_RECONNECT_WINDOW_MS: "600",
-  MAIA_PAUSE_AUTO_RESUME_MS: "700",
-  MAIA_RESUME_QUEUE_TIMEOUT_MS: "300",
-};
-
-async function status(runnerId: string): Promise<string | null> {
-  const text = `SELECT "announcedStatus" AS "status" FROM "Runner" WHERE "id" = ?`;
-  return (await world.db.sql.get<{ status: string | null }>(text, runnerId))?.status ?? null;
-}
-
-async function untilStatus(runnerId: string, wanted: string, meanwhile = async () => {}): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while ((await status(runnerId)) !== wanted) {
-    if (performance.now() > deadline) throw new Error(`the runner is ${await status(runnerId)} and not ${wanted}`);
-    await meanwhile();
-    await world.change();
-  }
-}
-
-/** The reasons with which a job's attempts ended. */
-async function failures(jobId: string): Promise<string[]> {
-  const text = `SELECT a."failure" FROM "Attempt" a JOIN "Run" r ON r."id" = a."runId" WHERE r."jobRunId" = ? AND a."failure" IS NOT NULL ORDER BY a."id"`;
-  return (await world.db.sql.all<{ failure: string }>(text, jobId)).map(({ failure }) => JSON.parse(failure).code);
-}
-
 describe("A job of a runner that dials out", () => {
   it("is offered to an instance with room, step by step, and never runs here", async () => {
     const queue = await world.workflow("two", [
       { key: "a", script: "ok" },
       { key: "b", script: "ok", deps: ["a"] },
     ]);
-    world.runnerId = await fleet.runner("north");
-    await fleet.hello(world.runnerId);
+    await fleet.open();
     await world.engine();
     const job = await queue();
     for (const key of ["a", "b"]) {
-      const [attempt] = await fleet.take();
+      const attempt = await fleet.next();
       expect(attempt).toMatchObject({ stepKey: key, no: 1 });
-      await fleet.end(attempt!);
+      await fleet.end(attempt);
     }
     expect((await world.until(job, "SUCCEEDED")).steps).toEqual(["a:SUCCEEDED(SUCCEEDED)", "b:SUCCEEDED(SUCCEEDED)"]);
     expect(world.executor.started).toEqual([]);
@@ -78,9 +47,9 @@ describe("A job of a runner that dials out", () => {
     expect(waiting).toHaveLength(1);
     expect(await fleet.offered()).toEqual([]);
     await fleet.end(first!);
-    const [third] = await fleet.take();
+    const third = await fleet.next();
     await fleet.end(second!);
-    await fleet.end(third!);
+    await fleet.end(third);
     await world.until(job, "SUCCEEDED");
     expect(await world.db.sql.all(`SELECT 1 FROM "RunStep" WHERE "queuedFor" IS NOT NULL`)).toEqual([]);
   });
@@ -96,9 +65,9 @@ describe("A job of a runner that dials out", () => {
     expect(await Promise.all(waiting.map(async (id) => (await world.look(id)).job))).not.toContain("SUCCEEDED");
     const instance = await fleet.hello(away, 50);
     for (let ended = 0; ended < 100; ended++) {
-      const [attempt] = await fleet.take();
-      expect(attempt?.instanceId).toBe(instance);
-      await fleet.end(attempt!);
+      const attempt = await fleet.next();
+      expect(attempt.instanceId).toBe(instance);
+      await fleet.end(attempt);
     }
     for (const id of waiting) await world.until(id, "SUCCEEDED");
   });
@@ -118,16 +87,15 @@ describe("A job of a runner that dials out", () => {
       { key: "a", script: "ok" },
       { key: "b", script: "ok" },
     ]);
-    world.runnerId = await fleet.runner("north");
-    await fleet.hello(world.runnerId);
+    await fleet.open();
     await world.engine();
     const job = await queue();
-    await until(async () => (await fleet.offered()).length === 2);
+    await world.comesTrue(async () => (await fleet.offered()).length === 2);
     const [a] = await fleet.offered();
     await world.db.write((tx) => tx.sql.run(`UPDATE "Attempt" SET "handedAt" = "offeredAt" WHERE "id" = ?`, a!.id));
     await fleet.started(a!);
-    await cancel(job);
-    await until(async () => (await world.look(job)).steps.includes("b:CANCELED(CANCELED)"));
+    await world.db.write((tx) => requestCancel(tx, job, new Date()));
+    await world.comesTrue(async () => (await world.look(job)).steps.includes("b:CANCELED(CANCELED)"));
     expect((await world.look(job)).job).toBe("RUNNING");
     const text = `SELECT "stopRequestedAt" AS "at" FROM "Attempt" WHERE "id" = ?`;
     expect((await world.db.sql.get<{ at: string | null }>(text, a!.id))?.at).not.toBeNull();
@@ -137,16 +105,14 @@ describe("A job of a runner that dials out", () => {
 
   it("is carried on by another engine, which finds its attempts where they are (G6, G7)", async () => {
     const queue = await world.workflow("one", [{ key: "a", script: "ok" }]);
-    world.runnerId = await fleet.runner("north");
-    await fleet.hello(world.runnerId);
+    await fleet.open();
     const first = await world.engine();
     const job = await queue();
-    const [attempt] = await fleet.take();
-    await fleet.started(attempt!);
+    const attempt = await fleet.begin();
     await world.stop(first);
     expect((await world.look(job)).steps).toEqual(["a:RUNNING(RUNNING)"]);
     await world.engine();
-    await fleet.end(attempt!);
+    await fleet.end(attempt);
     expect((await world.until(job, "SUCCEEDED")).steps).toEqual(["a:SUCCEEDED(SUCCEEDED)"]);
   });
 });
@@ -154,26 +120,23 @@ describe("A job of a runner that dials out", () => {
 describe("An instance that is not heard of", () => {
   it("makes its runner UNKNOWN, loses what it had after the window, and another one goes on (G6, G11)", async () => {
     const queue = await world.workflow("one", [{ key: "a", script: "ok" }]);
-    const runner = await fleet.runner("north");
-    world.runnerId = runner;
-    const first = await fleet.hello(runner);
+    const { runner, instance: first } = await fleet.open();
     await fleet.beat(first);
     await world.engine({ env: SHORT });
     const job = await queue();
-    const [attempt] = await fleet.take();
-    await fleet.started(attempt!);
-    await untilStatus(runner, "UNKNOWN", () => fleet.beat());
+    await fleet.begin();
+    await fleet.untilStatus(runner, "UNKNOWN", () => fleet.beat());
     const second = await fleet.hello(runner);
-    await untilStatus(runner, "RUNNING", () => fleet.beat(second));
+    await fleet.untilStatus(runner, "RUNNING", () => fleet.beat(second));
     while ((await fleet.offered()).length === 0) {
       await fleet.beat(second);
       await world.change();
     }
-    const [again] = await fleet.take();
+    const again = await fleet.next();
     expect(again).toMatchObject({ no: 2, instanceId: second });
-    await fleet.end(again!);
+    await fleet.end(again);
     await world.until(job, "SUCCEEDED");
-    expect(await failures(job)).toEqual(["RUNNER_LOST"]);
+    expect(await fleet.failures(job)).toEqual(["RUNNER_LOST"]);
   });
 
   it("is not found silent while no gateway is up to hear it", async () => {
@@ -181,319 +144,38 @@ describe("An instance that is not heard of", () => {
     const instance = await fleet.hello(runner);
     await fleet.beat(instance);
     await world.engine({ env: SHORT });
-    await untilStatus(runner, "RUNNING");
+    await fleet.untilStatus(runner, "RUNNING");
     const until = performance.now() + 1_500;
     while (performance.now() < until) await world.change();
-    expect(await status(runner)).toBe("RUNNING");
+    expect(await fleet.status(runner)).toBe("RUNNING");
   });
 
   it("gives back at once what never left Maia, and another instance takes it long before the window (G11, F25)", async () => {
     const queue = await world.workflow("one", [{ key: "a", script: "ok" }]);
-    const runner = await fleet.runner("north");
-    world.runnerId = runner;
-    const first = await fleet.hello(runner);
+    const { runner, instance: first } = await fleet.open();
     await world.engine({
       env: { ...SHORT, MAIA_RUNNER_RECONNECT_WINDOW_MS: "600000", MAIA_RUNNER_UNKNOWN_MS: "60000" },
     });
     const job = await queue();
-    await until(async () => (await fleet.offered())[0]?.instanceId === first);
+    await world.comesTrue(async () => (await fleet.offered())[0]?.instanceId === first);
     const second = await fleet.hello(runner);
     await fleet.set(first, "silentAt");
-    await until(async () => (await fleet.offered())[0]?.instanceId === second);
-    const [again] = await fleet.take();
-    await fleet.end(again!);
+    await world.comesTrue(async () => (await fleet.offered())[0]?.instanceId === second);
+    await fleet.carryOut();
     await world.until(job, "SUCCEEDED");
   });
 
   it("gives back a task that never left Maia, and nobody is blamed (G11)", async () => {
     const queue = await world.workflow("one", [{ key: "a", script: "ok" }]);
-    world.runnerId = await fleet.runner("north");
-    const first = await fleet.hello(world.runnerId);
+    const { runner, instance: first } = await fleet.open();
     await world.engine({ env: SHORT });
     const job = await queue();
-    await until(async () => (await fleet.offered()).length === 1);
-    const second = await fleet.hello(world.runnerId);
-    await fleet.set(first, "stoppingAt");
-    await until(async () => (await fleet.offered())[0]?.instanceId === second);
-    const [again] = await fleet.take();
-    await fleet.end(again!);
-    await world.until(job, "SUCCEEDED");
-    expect(await failures(job)).toEqual(["DRAIN_TIMEOUT"]);
-  });
-});
-
-describe("A pause", () => {
-  it("lets running tasks end, starts none, and its queue goes on after the resume in its order (G21)", async () => {
-    const queue = await world.workflow("one", [{ key: "a", script: "ok" }]);
-    const runner = await fleet.runner("north");
-    world.runnerId = runner;
-    await fleet.hello(runner, 1);
-    await world.engine();
-    const jobs = [await queue(), await queue(), await queue()];
-    const [running] = await fleet.take();
-    await fleet.started(running!);
-    const pause = await fleet.pause(runner);
-    await untilStatus(runner, "PAUSING");
-    await fleet.end(running!);
-    await untilStatus(runner, "PAUSED");
-    expect(await fleet.offered()).toEqual([]);
-    await world.until(jobs[0]!, "SUCCEEDED");
-    for (const job of jobs.slice(1)) await world.until(job, "RUNNING");
-    expect(await fleet.offered()).toEqual([]);
-    await fleet.resume(pause);
-    for (const job of jobs.slice(1)) {
-      const [next] = await fleet.take();
-      await fleet.end(next!);
-      await world.until(job, "SUCCEEDED");
-    }
-    await untilStatus(runner, "RUNNING");
-  });
-
-  it("is part of the duration of the runs that wait through it (G21)", async () => {
-    const queue = await world.workflow("one", [{ key: "a", script: "ok" }]);
-    const runner = await fleet.runner("north");
-    world.runnerId = runner;
-    await fleet.hello(runner);
-    await world.engine();
-    const pause = await fleet.pause(runner);
-    await untilStatus(runner, "PAUSED");
-    const job = await queue();
-    await world.until(job, "RUNNING");
-    const pausedMs = 300;
-    await delay(pausedMs); // the pause lasts; nothing else happens that could be waited for
-    await fleet.resume(pause);
-    const [attempt] = await fleet.take();
-    await fleet.end(attempt!);
-    await world.until(job, "SUCCEEDED");
-    const text = `SELECT "startedAt", "finishedAt" FROM "Run" WHERE "jobRunId" = ?`;
-    const run = await world.db.sql.get<{ startedAt: string; finishedAt: string }>(text, job);
-    expect(Date.parse(run!.finishedAt) - Date.parse(run!.startedAt)).toBeGreaterThanOrEqual(pausedMs);
-  });
-
-  it("waits for an open transaction to end, whose steps still start (G21)", async () => {
-    const member = { transaction: "t" };
-    const queue = await world.workflow("tx", [
-      { key: "a", script: "ok", ...member },
-      { key: "b", script: "ok", deps: ["a"], ...member },
-      { key: "c", script: "ok", deps: ["b"] },
-    ]);
-    const runner = await fleet.runner("north");
-    world.runnerId = runner;
-    const home = await fleet.hello(runner);
-    await fleet.hello(runner, 8);
-    await world.engine();
-    const job = await queue();
-    const [a] = await fleet.take();
-    await fleet.started(a!);
-    const pause = await fleet.pause(runner);
-    await untilStatus(runner, "PAUSING");
-    await fleet.end(a!);
-    const [b] = await fleet.take();
-    expect(b).toMatchObject({ stepKey: "b", instanceId: a!.instanceId });
-    expect(home).not.toBe(a!.instanceId); // the one with more room was chosen
-    expect(await status(runner)).toBe("PAUSING");
-    await fleet.end(b!);
-    await untilStatus(runner, "PAUSED");
-    expect(await fleet.offered()).toEqual([]);
-    await fleet.resume(pause);
-    const [c] = await fleet.take();
-    await fleet.end(c!);
-    await world.until(job, "SUCCEEDED");
-  });
-
-  it("is quiet once a transaction has ended that was the last of its run (G21)", async () => {
-    const queue = await world.workflow("tx", [
-      { key: "a", script: "ok", transaction: "t" },
-      { key: "undo", script: "ok", transaction: "t", rollback: true },
-    ]);
-    const runner = await fleet.runner("north");
-    world.runnerId = runner;
-    await fleet.hello(runner);
-    await world.engine();
-    const job = await queue();
-    const [a] = await fleet.take();
-    await fleet.started(a!);
-    await fleet.pause(runner);
-    await untilStatus(runner, "PAUSING");
-    await fleet.end(a!);
-    await world.until(job, "SUCCEEDED");
-    await untilStatus(runner, "PAUSED");
-  });
-
-  it("waits for a transaction to be undone that has failed in it, on whichever instance (G21)", async () => {
-    const queue = await world.workflow("tx", [
-      { key: "a", script: "ok", transaction: "t" },
-      { key: "undo", script: "ok", transaction: "t", rollback: true },
-      { key: "later", script: "ok", deps: ["a"] },
-    ]);
-    const runner = await fleet.runner("north");
-    world.runnerId = runner;
-    await fleet.hello(runner);
-    await world.engine();
-    const job = await queue();
-    const [a] = await fleet.take();
-    await fleet.started(a!);
-    await fleet.pause(runner);
-    await untilStatus(runner, "PAUSING");
-    await fleet.end(a!, 1);
-    const [undo] = await fleet.take();
-    expect(undo).toMatchObject({ stepKey: "undo" });
-    expect(await status(runner)).toBe("PAUSING");
-    await fleet.end(undo!);
-    await world.until(job, "FAILED");
-    await untilStatus(runner, "PAUSED");
-  });
-
-  it("ends by itself, counted from the moment that all was quiet (G21)", async () => {
-    const queue = await world.workflow("one", [{ key: "a", script: "ok" }]);
-    const runner = await fleet.runner("north");
-    world.runnerId = runner;
-    const instance = await fleet.hello(runner);
-    await world.engine({ env: { ...SHORT, MAIA_RUNNER_UNKNOWN_MS: "60000" } });
-    const pauseId = await fleet.pause(runner);
-    await untilStatus(runner, "PAUSED");
-    const job = await queue();
-    await untilStatus(runner, "RUNNING", () => fleet.beat(instance));
-    const [attempt] = await fleet.take();
-    await fleet.end(attempt!);
-    await world.until(job, "SUCCEEDED");
-    const text = `SELECT "quietAt", "resumedAt" FROM "RunnerPause" WHERE "id" = ?`;
-    const pause = await world.db.sql.get<{ quietAt: string; resumedAt: string }>(text, pauseId);
-    expect(Date.parse(pause!.resumedAt) - Date.parse(pause!.quietAt)).toBe(700);
-  });
-
-  it("that ends on a runner which is gone fails what waited through it, after the time for that (G21)", async () => {
-    const queue = await world.workflow("one", [{ key: "a", script: "ok" }]);
-    const runner = await fleet.runner("north");
-    world.runnerId = runner;
-    const instance = await fleet.hello(runner);
-    await world.engine({ env: SHORT });
-    const pause = await fleet.pause(runner);
-    await untilStatus(runner, "PAUSED");
-    const job = await queue();
-    await world.until(job, "RUNNING");
-    await fleet.set(instance, "stoppedAt");
-    await fleet.resume(pause);
-    await untilStatus(runner, "STOPPED");
-    const seen = await world.until(job, "FAILED");
-    expect(seen.failure).toMatchObject({ code: "RUNNER_QUEUE_TIMEOUT" });
-  });
-
-  it("of the hosted runner holds new steps here", async () => {
-    const queue = await world.workflow("one", [{ key: "a", script: "ok" }]);
-    const hosted = (await world.db.sql.get<{ id: string }>(`SELECT "id" FROM "Runner"`))!.id;
-    await world.engine();
-    const pause = await fleet.pause(hosted);
-    await untilStatus(hosted, "PAUSED");
-    const job = await queue();
-    await world.until(job, "RUNNING");
-    expect(world.executor.started).toEqual([]);
-    await fleet.resume(pause);
-    await world.until(job, "SUCCEEDED");
-  });
-});
-
-describe("A transaction", () => {
-  it("whose instance is lost is rolled back on another one, and its members are not tried again", async () => {
-    const queue = await world.workflow("tx", [
-      { key: "a", script: "ok", transaction: "t" },
-      { key: "b", script: "ok", deps: ["a"], transaction: "t" },
-      { key: "undo", script: "ok", transaction: "t", rollback: true },
-    ]);
-    const runner = await fleet.runner("north");
-    world.runnerId = runner;
-    const first = await fleet.hello(runner);
-    await world.engine({ env: SHORT });
-    const job = await queue();
-    const [a] = await fleet.take();
-    await fleet.end(a!);
-    const [b] = await fleet.take();
-    await fleet.started(b!);
+    await world.comesTrue(async () => (await fleet.offered()).length === 1);
     const second = await fleet.hello(runner);
-    await fleet.set(first, "stoppedAt");
-    const [undo] = await fleet.take();
-    expect(undo).toMatchObject({ stepKey: "undo", instanceId: second });
-    await fleet.end(undo!);
-    const seen = await world.until(job, "FAILED");
-    expect(seen.steps).toEqual(["a:SUCCEEDED(SUCCEEDED)", "b:FAILED(LOST)", "undo:SUCCEEDED(SUCCEEDED)"]);
-    expect(await world.db.sql.all(`SELECT 1 FROM "StepTransaction" WHERE "closedAt" IS NULL`)).toEqual([]);
-  });
-
-  it("goes on on an instance that is about to stop, to its end (G22)", async () => {
-    const queue = await world.workflow("tx", [
-      { key: "a", script: "ok", transaction: "t" },
-      { key: "b", script: "ok", deps: ["a"], transaction: "t" },
-    ]);
-    const runner = await fleet.runner("north");
-    world.runnerId = runner;
-    const first = await fleet.hello(runner);
-    await world.engine({ env: { ...SHORT, MAIA_RUNNER_UNKNOWN_MS: "60000" } });
-    const job = await queue();
-    const [a] = await fleet.take();
-    await fleet.started(a!);
     await fleet.set(first, "stoppingAt");
-    await untilStatus(runner, "STOPPING");
-    await fleet.end(a!);
-    await until(async () => (await fleet.offered()).length === 1);
-    await fleet.hello(runner); // another look at the fleet, which must not take it back
-    await untilStatus(runner, "RUNNING");
-    const [b] = await fleet.take();
-    expect(b).toMatchObject({ stepKey: "b", instanceId: first });
-    await fleet.end(b!);
+    await world.comesTrue(async () => (await fleet.offered())[0]?.instanceId === second);
+    await fleet.carryOut();
     await world.until(job, "SUCCEEDED");
-  });
-
-  it("is undone on an instance that is about to stop, where there is no other (G22)", async () => {
-    const queue = await world.workflow("tx", [
-      { key: "a", script: "ok", transaction: "t" },
-      { key: "undo", script: "ok", transaction: "t", rollback: true },
-    ]);
-    const runner = await fleet.runner("north");
-    world.runnerId = runner;
-    const first = await fleet.hello(runner);
-    await world.engine();
-    const job = await queue();
-    const [a] = await fleet.take();
-    await fleet.started(a!);
-    await fleet.set(first, "stoppingAt");
-    await fleet.end(a!, 1);
-    const [undo] = await fleet.take();
-    expect(undo).toMatchObject({ stepKey: "undo", instanceId: first });
-    await fleet.end(undo!);
-    expect((await world.until(job, "FAILED")).failure).toMatchObject({ code: "STEP_EXIT_CODE" });
-  });
-
-  it("whose instance goes between two of its steps is rolled back too", async () => {
-    const queue = await world.workflow("tx", [
-      { key: "a", script: "ok", transaction: "t" },
-      { key: "gap", script: "hold", deps: ["a"], transaction: "t" },
-      { key: "undo", script: "ok", transaction: "t", rollback: true },
-    ]);
-    const runner = await fleet.runner("north");
-    world.runnerId = runner;
-    const first = await fleet.hello(runner, 1);
-    await world.engine({ env: SHORT });
-    const job = await queue();
-    const [a] = await fleet.take();
-    await fleet.set(first, "stoppingAt");
-    await fleet.hello(runner);
-    await fleet.set(first, "stoppedAt");
-    await fleet.end(a!);
-    const [undo] = await fleet.take();
-    expect(undo).toMatchObject({ stepKey: "undo" });
-    await fleet.end(undo!);
-    expect((await world.until(job, "FAILED")).failure).toMatchObject({ code: "RUNNER_LOST" });
+    expect(await fleet.failures(job)).toEqual(["DRAIN_TIMEOUT"]);
   });
 });
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error("it did not come to pass");
-    await world.change();
-  }
-}
-
-async function cancel(jobId: string): Promise<void> {
-  await world.db.write((tx) => requestCancel(tx, jobId, new Date()));
-}

@@ -1,6 +1,5 @@
-import { type AttemptMove, type AttemptStatus, attemptMoves, type FailureFacts, newId } from "@maia/domain";
+import { type AttemptMove, type AttemptStatus, attemptMoves, type FailureFacts } from "@maia/domain";
 import type { OwnedRun } from "./runs.js";
-import { noteStoredAfar } from "./stored-afar.js";
 import { toDbTime } from "./time.js";
 import type { Sql, Tx } from "./types.js";
 
@@ -53,22 +52,6 @@ export async function insertAttempt(tx: Tx, run: OwnedRun, attempt: NewAttempt, 
   };
   await attemptEvent(tx, ref, "DISPATCHING", now);
   return ref;
-}
-
-/** How an attempt stands for who records its frames. Null: it is not ours any more. */
-export interface AttemptState {
-  readonly status: AttemptStatus;
-  readonly lastSeq: number;
-  readonly hasOutput: boolean;
-}
-
-export async function readAttemptState(tx: Tx, attempt: AttemptRef): Promise<AttemptState | null> {
-  const row = await tx.sql.get<{ status: AttemptStatus; lastSeq: number; hasOutput: number }>(
-    `SELECT "status", "lastSeq", "output" IS NOT NULL AS "hasOutput" FROM "Attempt" WHERE "id" = ? AND "epoch" = ?`,
-    attempt.id,
-    attempt.epoch,
-  );
-  return row ? { ...row, hasOutput: row.hasOutput === 1 } : null;
 }
 
 /** What the end of an attempt leaves on its row. */
@@ -137,91 +120,6 @@ export async function requestStop(tx: Tx, run: OwnedRun, attemptId: string, now:
   await tx.sql.run(text, toDbTime(now), attemptId, run.epoch);
 }
 
-/** What frames leave on an attempt's row besides events. */
-export interface FrameFacts {
-  readonly output?: string;
-  readonly truncatedLines?: number;
-  readonly truncatedBytes?: number;
-}
-
-/** Moves `lastSeq` from where we believe it is. False: somebody else recorded meanwhile, so look again. */
-export async function advanceSeq(
-  tx: Tx,
-  attempt: AttemptRef,
-  from: number,
-  to: number,
-  facts: FrameFacts,
-): Promise<boolean> {
-  const changed = await tx.sql.run(
-    `UPDATE "Attempt" SET "lastSeq" = ?, "output" = COALESCE(?, "output"), "truncatedLines" = "truncatedLines" + ?, "truncatedBytes" = "truncatedBytes" + ?
-     WHERE "id" = ? AND "epoch" = ? AND "lastSeq" = ?`,
-    to,
-    facts.output ?? null,
-    facts.truncatedLines ?? 0,
-    facts.truncatedBytes ?? 0,
-    attempt.id,
-    attempt.epoch,
-    from,
-  );
-  return changed === 1;
-}
-
-export interface NewArtifact {
-  readonly name: string;
-  readonly mime: string;
-  readonly sizeBytes: number;
-  readonly sha256: string;
-  readonly system: boolean;
-}
-
-/** The store of a runner that has the bytes. */
-export interface KeptBy {
-  readonly storeId: string;
-  readonly runnerId: string;
-}
-
-/** Keeps a file that an attempt left behind. A name that the attempt has used already keeps its first content. */
-export async function insertArtifact(
-  tx: Tx,
-  attempt: AttemptRef,
-  artifact: NewArtifact,
-  now: Date,
-  keptBy: KeptBy | null = null,
-): Promise<void> {
-  const id = newId("artifact", now);
-  const changed = await tx.sql.run(
-    `INSERT INTO "Artifact" ("id", "runId", "attemptId", "stepKey", "attemptNo", "name", "mime", "sizeBytes", "sha256", "system", "createdAt")
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-    id,
-    attempt.runId,
-    attempt.id,
-    attempt.stepKey,
-    attempt.no,
-    artifact.name,
-    artifact.mime,
-    artifact.sizeBytes,
-    artifact.sha256,
-    artifact.system ? 1 : 0,
-    toDbTime(now),
-  );
-  if (changed === 0) return;
-  const { name, mime, sizeBytes, sha256, system } = artifact;
-  if (keptBy) await noteStoredAfar(tx, id, { ...keptBy, sha256, sizeBytes });
-  const data = {
-    runId: attempt.runId,
-    stepKey: attempt.stepKey,
-    attemptNo: attempt.no,
-    artifactId: id,
-    name,
-    mime,
-    sizeBytes,
-    sha256,
-    system,
-    at: now.toISOString(),
-  };
-  await tx.event("artifact_created", { runId: attempt.runId, projectId: attempt.projectId }, data);
-}
-
 /** An attempt that has not ended, as who adopts its run finds it. */
 export interface LiveAttempt {
   readonly id: string;
@@ -244,12 +142,6 @@ export async function liveAttempts(sql: Sql, runId: string): Promise<LiveAttempt
      WHERE "runId" = ? AND "status" IN ('DISPATCHING', 'RUNNING')`,
     runId,
   );
-}
-
-/** Notes that all lines so far are Maia's own. */
-export async function setSeqBase(tx: Tx, attempt: AttemptRef): Promise<void> {
-  const text = `UPDATE "Attempt" SET "seqBase" = "lastSeq" WHERE "id" = ? AND "epoch" = ?`;
-  await tx.sql.run(text, attempt.id, attempt.epoch);
 }
 
 /** The data of each succeeded step of a run, its own and reused ones, by step key, as JSON text. */

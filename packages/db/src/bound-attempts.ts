@@ -1,5 +1,6 @@
 import type { DataResidency } from "@maia/domain";
-import type { AttemptRef, KeptBy } from "./attempts.js";
+import type { KeptBy } from "./artifacts.js";
+import type { AttemptRef } from "./attempts.js";
 import type { OwnedRun } from "./runs.js";
 import { toDbTime } from "./time.js";
 import type { Sql, Tx } from "./types.js";

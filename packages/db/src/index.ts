@@ -1,5 +1,7 @@
 export * from "./api-keys.js";
 export * from "./artifact-pages.js";
+export * from "./artifacts.js";
+export * from "./attempt-frames.js";
 export * from "./attempts.js";
 export * from "./audit.js";
 export * from "./batch-facts.js";

@@ -5,6 +5,8 @@ import type { Sql, Tx } from "./types.js";
 /** How a process of a runner introduces itself. */
 export interface Hello {
   readonly ledgerId: string;
+  /** Made up by the process at its start. Left out: each hello counts as one of a new process. */
+  readonly processId?: string;
   readonly protocol: string;
   readonly version: string;
   readonly slots: number;
@@ -12,7 +14,7 @@ export interface Hello {
   readonly isolation: string;
   readonly capabilities: readonly string[];
   /** The store in which it can keep data; null: it has none. */
-  readonly storeId: string | null;
+  readonly storeId?: string | null;
 }
 
 /** A process of a runner. A restart with the same ledger is the same instance, a generation later. */
@@ -25,20 +27,52 @@ export interface InstanceRef {
 /** Of the instances of a runner that are gone, so many are kept. */
 const GONE_KEPT = 200;
 
-/** Makes an instance known, or known again, and rings for the engine. Null: there is no such runner any more. */
-export async function sayHello(tx: Tx, runnerId: string, hello: Hello, now: Date): Promise<InstanceRef | null> {
+/** An instance that has said hello. */
+export interface Greeted extends InstanceRef {
+  /** False: this very process had said it before. */
+  readonly isNew: boolean;
+}
+
+/**
+ * Makes an instance known, or known again, and rings for the engine. A hello may arrive twice, and late: one that a process
+ * repeats changes nothing, or the process would supersede itself. Null: there is no such runner any more.
+ */
+export async function sayHello(tx: Tx, runnerId: string, hello: Hello, now: Date): Promise<Greeted | null> {
   const { sql } = tx;
   const runner = await sql.get<{ secretVersion: number }>(
     `SELECT "secretVersion" FROM "Runner" WHERE "id" = ?`,
     runnerId,
   );
   if (!runner) return null;
+  const before = await findInstance(sql, runnerId, hello.ledgerId);
+  if (before && hello.processId !== undefined && before.processId === hello.processId)
+    return { ...before, runnerId, isNew: false };
+  await keepHello(tx, runnerId, runner.secretVersion, hello, now);
+  const { id, generation } = (await findInstance(sql, runnerId, hello.ledgerId))!;
+  await dropOldCommands(tx, id, now);
+  await forgetGone(tx, runnerId);
+  tx.ring("engine");
+  return { id, runnerId, generation, isNew: true };
+}
+
+interface Known {
+  readonly id: string;
+  readonly generation: number;
+  readonly processId: string | null;
+}
+
+function findInstance(sql: Sql, runnerId: string, ledgerId: string): Promise<Known | undefined> {
+  const text = `SELECT "id", "generation", "processId" FROM "RunnerInstance" WHERE "runnerId" = ? AND "ledgerId" = ?`;
+  return sql.get(text, runnerId, ledgerId);
+}
+
+async function keepHello({ sql }: Tx, runnerId: string, secretVersion: number, hello: Hello, now: Date): Promise<void> {
   const at = toDbTime(now);
   await sql.run(
-    `INSERT INTO "RunnerInstance" ("id", "runnerId", "ledgerId", "generation", "secretVersion", "protocol", "version", "slots", "labels", "isolation", "capabilities", "storeId", "helloAt", "lastSeenAt")
-     VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO "RunnerInstance" ("id", "runnerId", "ledgerId", "processId", "generation", "secretVersion", "protocol", "version", "slots", "labels", "isolation", "capabilities", "storeId", "helloAt", "lastSeenAt")
+     VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT ("runnerId", "ledgerId") DO UPDATE SET
-       "generation" = "generation" + 1, "secretVersion" = excluded."secretVersion", "protocol" = excluded."protocol",
+       "generation" = "generation" + 1, "processId" = excluded."processId", "secretVersion" = excluded."secretVersion", "protocol" = excluded."protocol",
        "version" = excluded."version", "slots" = excluded."slots", "labels" = excluded."labels",
        "isolation" = excluded."isolation", "capabilities" = excluded."capabilities", "storeId" = excluded."storeId", "free" = 0, "running" = 0,
        "heartbeatSeq" = "heartbeatSeq" + 1, "helloAt" = excluded."helloAt", "lastSeenAt" = excluded."lastSeenAt",
@@ -46,23 +80,18 @@ export async function sayHello(tx: Tx, runnerId: string, hello: Hello, now: Date
     newId("instance", now),
     runnerId,
     hello.ledgerId,
-    runner.secretVersion,
+    hello.processId ?? null,
+    secretVersion,
     hello.protocol,
     hello.version,
     hello.slots,
     JSON.stringify(hello.labels),
     hello.isolation,
     JSON.stringify(hello.capabilities),
-    hello.storeId,
+    hello.storeId ?? null,
     at,
     at,
   );
-  const text = `SELECT "id", "runnerId", "generation" FROM "RunnerInstance" WHERE "runnerId" = ? AND "ledgerId" = ?`;
-  const instance = await sql.get<InstanceRef>(text, runnerId, hello.ledgerId);
-  await dropOldCommands(tx, instance!.id, now);
-  await forgetGone(tx, runnerId);
-  tx.ring("engine");
-  return instance!;
 }
 
 /** What was told to the process before this one is not for it: a restart that is over must not happen again. */

@@ -1,12 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { lstat, mkdir, readdir, readFile, readlink, realpath, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { lstat, lutimes, mkdir, readdir, readFile, readlink, realpath, rm, symlink } from "node:fs/promises";
 import { findMarked, isRunning, processFacts, signal } from "./processes.js";
 
 /** An owner that this process cannot see counts as gone when its sign of life is so old. */
 const UNSEEN_OWNER_MS = 3_600_000;
 const SIGN_OF_LIFE_MS = 600_000;
-/** An executor says whose its folder is as soon as it has made it; one that has not by then never will. */
-const BORN_WITHIN_MS = 60_000;
+const ID = /^(x[0-9a-f]{18})(\.owner)?$/;
 const STAGES = ["/run/maia", "/tmp/maia-stage"];
 
 /** One executor's own folder below the root that executors share. */
@@ -31,11 +30,11 @@ export async function openInstance(root: string): Promise<Instance> {
   await clearLeftOvers(realRoot);
   const id = `x${randomBytes(9).toString("hex")}`;
   const home = `${realRoot}/${id}`;
+  await symlink(JSON.stringify(await describeOwner()), ownerOf(home));
   await mkdir(home, { mode: 0o711 });
   const stage = process.getuid?.() === 0 ? await findStage() : null;
-  await writeFile(`${home}/owner.json`, JSON.stringify(await describeOwner()));
   const sign = setInterval(
-    () => void utimes(`${home}/owner.json`, new Date(), new Date()).catch(() => undefined),
+    () => void lutimes(ownerOf(home), new Date(), new Date()).catch(() => undefined),
     SIGN_OF_LIFE_MS,
   );
   sign.unref();
@@ -50,6 +49,14 @@ export async function openInstance(root: string): Promise<Instance> {
   };
 }
 
+/**
+ * Says whose a folder is: a link whose target is the text, since a link is made whole or not at all. It is there before the
+ * folder and goes after it, so a folder without one is nobody's.
+ */
+function ownerOf(home: string): string {
+  return `${home}.owner`;
+}
+
 /** Ends every process that carries the mark, and looks again for those that were being born meanwhile. */
 export function endMarked(mark: string): void {
   for (let round = 0; round < 20; round++) {
@@ -60,39 +67,33 @@ export function endMarked(mark: string): void {
 }
 
 async function clearLeftOvers(root: string): Promise<void> {
-  for (const name of await readdir(root)) {
-    if (!/^x[0-9a-f]{18}$/.test(name)) continue;
-    const home = `${root}/${name}`;
-    const owner = await readOwner(home);
-    if (owner === "alive" || (owner === null && (await isYoung(home)))) continue;
-    await clear(home, name);
-  }
-}
-
-async function isYoung(home: string): Promise<boolean> {
-  const made = await stat(home).catch(() => null); // somebody else has cleared it
-  return made !== null && Date.now() - made.mtimeMs < BORN_WITHIN_MS;
+  const ids = new Set((await readdir(root)).flatMap((name) => ID.exec(name)?.[1] ?? []));
+  for (const id of ids) if (!(await isOwnerAlive(`${root}/${id}`))) await clear(`${root}/${id}`, id);
 }
 
 async function clear(home: string, id: string): Promise<void> {
   endMarked(id);
-  await rm(home, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
+  const isGone = await rm(home, { recursive: true, force: true, maxRetries: 3 }).then(
+    () => true,
+    () => false,
+  );
+  if (isGone) await rm(ownerOf(home), { force: true });
 }
 
 /** True while the executor lives whose folder that is. */
 export async function isOwnerAlive(home: string): Promise<boolean> {
-  return (await readOwner(home)) === "alive";
+  const [owner, here] = [await readOwner(home), await describeOwner()];
+  if (owner === null) return false;
+  if (owner.boot !== here.boot) return false;
+  if (owner.pidNamespace === here.pidNamespace) return isRunning(owner.pid, owner.startedAt);
+  const sign = await lstat(ownerOf(home)).catch(() => null); // it has just ended
+  return sign !== null && Date.now() - sign.mtimeMs < UNSEEN_OWNER_MS;
 }
 
-async function readOwner(home: string): Promise<Owner | "alive" | null> {
+/** Null: it has none, or somebody else has put something there. */
+async function readOwner(home: string): Promise<Owner | null> {
   try {
-    const file = `${home}/owner.json`;
-    const owner = JSON.parse(await readFile(file, "utf8")) as Owner;
-    const here = await describeOwner();
-    if (owner.boot !== here.boot) return owner;
-    if (owner.pidNamespace === here.pidNamespace) return isRunning(owner.pid, owner.startedAt) ? "alive" : owner;
-    const silentMs = Date.now() - (await stat(file)).mtimeMs;
-    return silentMs < UNSEEN_OWNER_MS ? "alive" : owner;
+    return JSON.parse(await readlink(ownerOf(home))) as Owner;
   } catch {
     return null;
   }

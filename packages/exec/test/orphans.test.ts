@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync } from "node:fs";
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -154,16 +154,20 @@ describe("a helper", () => {
 });
 
 describe("an executor that starts", () => {
-  it("leaves one alone that is starting too and has not yet said whose its folder is, unless that is long ago", async () => {
+  const isThere = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+
+  it("clears at once what one left that was killed as it began, and leaves one alone that begins too (F15)", async () => {
     const root = mkdtempSync(join(tmpdir(), "maia-exec-"));
     cleanUps.push(() => rmSync(root, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 }));
-    const [young, old] = [`x${"a".repeat(18)}`, `x${"b".repeat(18)}`];
-    for (const name of [young, old]) mkdirSync(join(root, name));
-    utimesSync(join(root, old), new Date(0), new Date(0));
-    await using workshop = await Workshop.open("auto", { root });
-    expect(workshop.executor.report.level).not.toBe("");
-    expect(readdirSync(root)).toContain(young);
-    expect(readdirSync(root)).not.toContain(old);
+    const [nobodys, unborn, young] = ["a", "b", "c"].map((letter) => join(root, `x${letter.repeat(18)}`));
+    await using living = await Workshop.open("auto", { root });
+    const owner = readlinkSync(join(root, readdirSync(root).find((name) => name.endsWith(".owner"))!));
+    mkdirSync(nobodys!);
+    symlinkSync(JSON.stringify({ ...JSON.parse(owner), pid: 2 ** 22 + 1 }), `${unborn}.owner`);
+    symlinkSync(owner, `${young}.owner`);
+    await using next = await Workshop.open("auto", { root });
+    expect([living, next].map(({ executor }) => executor.report.level)).not.toContain("");
+    expect([nobodys!, `${unborn}.owner`, `${young}.owner`].map(isThere)).toEqual([false, false, true]);
   });
 
   it("clears what a dead one left in the same root, and leaves a living one alone (G17, G28)", async () => {
@@ -175,7 +179,7 @@ describe("an executor that starts", () => {
     await until(() => commandLine(dead.engine.pid!) === "");
     const next = await Workshop.open("auto", { root: dead.root });
     await until(() => processesMarked(dead.mark).length === 0, 5_000);
-    expect(readdirSync(dead.root)).toHaveLength(2);
+    expect(readdirSync(dead.root).filter((name) => !name.endsWith(".owner"))).toHaveLength(2);
     expect((await running).output).toEqual({ undisturbed: true });
     await alive[Symbol.asyncDispose]();
     await next[Symbol.asyncDispose]();

@@ -27,7 +27,7 @@ afterEach(() => {
 });
 
 const at = (...names: string[]) => join(`${root}-deps`, ...names);
-const executors = () => readdirSync(root).filter((name) => name.startsWith("x"));
+const executors = () => readdirSync(root).filter((name) => /^x\w+$/.test(name));
 
 /** Has an executor start in a process of its own, and kills it. @returns its id */
 async function aDeadExecutor(workshop: Workshop): Promise<string> {

@@ -11,6 +11,8 @@ export interface Hello {
   readonly isolation: IsolationLevel;
   readonly capabilities: readonly string[];
   readonly ledgerId: string;
+  /** Made up at the start of the process: a hello that it repeats is not one of another process. */
+  readonly processId?: string;
   /** The store in which it can keep data that is not to travel. Processes that share one name the same. */
   readonly storeId?: string;
 }
@@ -18,7 +20,7 @@ export interface Hello {
 /** What the gateway answers to a hello. */
 export interface Welcome {
   readonly instanceId: string;
-  /** Grows with every hello of the same ledger; the highest one counts. */
+  /** Grows with every process of the same ledger that says hello; the highest one counts. */
   readonly generation: number;
   /** A poll is answered at the latest after so long. */
   readonly heartbeatMs: number;

@@ -19,7 +19,7 @@ export async function greet({ context, caller, body, now }: HelloCall): Promise<
   const { labels = {}, capabilities = [], storeId = null } = body;
   const instance = await db.write(async (tx) => {
     const instance = await sayHello(tx, caller.id, { ...body, labels, capabilities, storeId }, now);
-    if (!instance) return null;
+    if (!instance?.isNew) return instance;
     const data = { instanceId: instance.id, generation: instance.generation, version: body.version };
     await noteActivity(tx, caller.id, { actor: "runner", action: "HELLO", data }, now);
     return instance;

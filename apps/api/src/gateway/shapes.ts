@@ -69,6 +69,7 @@ export const hello = named(
     isolation: cut(32),
     capabilities: optional(list(cut(64), LABELS_MAX)),
     ledgerId: id,
+    processId: optional(id),
     storeId: optional(id),
   }),
 );

@@ -49,6 +49,11 @@ export function stored<T>(text: string, unreadable: T): T {
   }
 }
 
+/** JSON from a row that may have none. */
+export function parsed<T>(text: string | null): T | null {
+  return text === null ? null : (JSON.parse(text) as T);
+}
+
 /** A list as it is answered. */
 export function pageOf<T>(item: Shape<T>): Shape<{ readonly items: readonly T[]; readonly nextCursor: string | null }> {
   return object({ items: list(item, 1_000), nextCursor: nullable(text()) });

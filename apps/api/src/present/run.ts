@@ -3,7 +3,6 @@ import type { FailureFacts, RunStatus } from "@maia/domain";
 import {
   anyObject,
   choice,
-  flag,
   integer,
   list,
   map,
@@ -14,8 +13,10 @@ import {
   optional,
   text,
 } from "../http/shapes.js";
-import { failure, id, iso, moment, sha256 } from "./common.js";
+import { failure, id, iso, moment, parsed, sha256 } from "./common.js";
+import { cause } from "./failure-cause.js";
 import { location, presentLocation } from "./location.js";
+import { presentStep, step } from "./run-step.js";
 import { readableSnapshot } from "./snapshot.js";
 
 export const runStatuses = ["PENDING_INPUTS", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED"] as const;
@@ -41,52 +42,6 @@ const summaryFields = {
 
 export const runSummary = named("RunSummary", object(summaryFields));
 
-const attempt = named(
-  "Attempt",
-  object({
-    id: id("att"),
-    no: integer(1, 1_000_000),
-    status: choice(["DISPATCHING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED", "LOST"]),
-    exitCode: nullable(integer(-2_147_483_648, 4_294_967_295)),
-    signal: nullable(text()),
-    reason: nullable(text()),
-    failure,
-    engineId: text(),
-    runnerId: nullable(text()),
-    instanceId: nullable(text()),
-    isolation: nullable(text()),
-    reused: flag({ description: "One process served several attempts" }),
-    truncatedLines: integer(0, Number.MAX_SAFE_INTEGER),
-    truncatedBytes: integer(0, Number.MAX_SAFE_INTEGER),
-    startedAt: nullable(moment),
-    finishedAt: nullable(moment),
-  }),
-);
-
-const reusedFrom = named(
-  "ReusedFrom",
-  object(
-    { runId: id("run"), attemptId: id("att"), attemptNo: integer(1, 1_000_000) },
-    { description: "In a re-run: the attempt of an earlier run whose result the step has" },
-  ),
-);
-
-const step = named(
-  "RunStep",
-  object({
-    key: text(),
-    name: text(),
-    runtime: choice(["node", "python", "shell"]),
-    deps: list(text(), 10_000),
-    status: choice(["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"]),
-    nextAttemptAt: nullable(moment),
-    startedAt: nullable(moment),
-    finishedAt: nullable(moment),
-    reusedFrom: optional(reusedFrom),
-    attempts: list(attempt, 10_000),
-  }),
-);
-
 const inputFile = named(
   "InputFile",
   object({
@@ -101,43 +56,6 @@ const inputFile = named(
     error: nullable(text()),
     location,
   }),
-);
-
-const lastLine = object({ stream: choice(["stdout", "stderr", "system"]), line: text() });
-
-export const cause = named(
-  "FailureCause",
-  object(
-    {
-      kind: choice(["attempt", "file"], {
-        description: "An attempt of a step, or an input file that could not be had",
-      }),
-      stepKey: optional(text()),
-      attemptId: optional(id("att")),
-      attemptNo: optional(integer(1, 1_000_000)),
-      attempts: optional(integer(1, 1_000_000, { description: "How many the step has had" })),
-      exitCode: optional(nullable(integer(-2_147_483_648, 4_294_967_295))),
-      signal: optional(nullable(text())),
-      at: optional(nullable(moment)),
-      lines: optional(list(lastLine, 10, { description: "The last lines of its log" })),
-      fileId: optional(id("file")),
-      name: optional(text()),
-      url: optional(nullable(text())),
-      error: optional(nullable(text())),
-    },
-    { description: "What failed first" },
-  ),
-  {
-    kind: "attempt",
-    stepKey: "parse",
-    attemptId: "att_01kc1x8n9f2b4d6h8k0m2p4r6t",
-    attemptNo: 3,
-    attempts: 3,
-    exitCode: 1,
-    signal: null,
-    at: "2026-11-20T12:00:00.523Z",
-    lines: [{ stream: "stderr", line: "Error: row 7 has no amount" }],
-  },
 );
 
 const failureWithCause = nullable(
@@ -179,7 +97,7 @@ export function presentRunSummary(view: RunView): Of<typeof runSummary> {
 export function presentRun(detail: RunDetail, came: Of<typeof cause> | null): Of<typeof run> {
   const { job, version } = detail;
   const snapshot = readableSnapshot(version.workflowSnap);
-  const steps = new Map(snapshot.steps.map((item) => [item.key, item]));
+  const defined = new Map(snapshot.steps.map((step) => [step.key, step]));
   return {
     id: detail.id,
     jobId: detail.jobRunId,
@@ -198,52 +116,12 @@ export function presentRun(detail: RunDetail, came: Of<typeof cause> | null): Of
     outputs: parsed(detail.outputs),
     failure: detail.failure === null ? null : { ...(JSON.parse(detail.failure) as FailureFacts), cause: came },
     engineId: detail.ownerId,
-    steps: detail.steps.map((row) => {
-      const { name = row.key, runtime = "node", deps = [] } = steps.get(row.key) ?? {};
-      return {
-        key: row.key,
-        name,
-        runtime,
-        deps,
-        status: row.status as Of<typeof step>["status"],
-        nextAttemptAt: iso(row.nextAttemptAt),
-        startedAt: iso(row.startedAt),
-        finishedAt: iso(row.finishedAt),
-        ...(row.reusedAttempt === null ? {} : { reusedFrom: presentReuse(row.reusedAttempt) }),
-        attempts: row.attempts.map(presentAttempt),
-      };
-    }),
+    steps: detail.steps.map((row) => presentStep(row, defined.get(row.key))),
     cancelRequestedAt: iso(detail.cancelRequestedAt),
     cancelReason: detail.cancelReason,
     createdAt: iso(detail.createdAt),
     startedAt: iso(detail.startedAt),
     finishedAt: iso(detail.finishedAt),
-  };
-}
-
-function presentReuse({ id, runId, no }: { id: string; runId: string; no: number }): Of<typeof reusedFrom> {
-  return { runId, attemptId: id, attemptNo: no };
-}
-
-function presentAttempt(row: RunDetail["steps"][number]["attempts"][number]): Of<typeof attempt> {
-  const { id, no, exitCode, signal, reason, engineId, runnerId, instanceId, isolation, reused } = row;
-  return {
-    id,
-    no,
-    status: row.status as Of<typeof attempt>["status"],
-    exitCode,
-    signal,
-    reason,
-    failure: parsed(row.failure),
-    engineId,
-    runnerId,
-    instanceId,
-    isolation,
-    reused,
-    truncatedLines: row.truncatedLines,
-    truncatedBytes: row.truncatedBytes,
-    startedAt: iso(row.startedAt),
-    finishedAt: iso(row.finishedAt),
   };
 }
 
@@ -260,8 +138,4 @@ function presentInputFile(row: RunDetail["job"]["files"][number], afar: StoredAf
     error: row.error,
     location: presentLocation(afar),
   };
-}
-
-function parsed<T>(text: string | null): T | null {
-  return text === null ? null : (JSON.parse(text) as T);
 }

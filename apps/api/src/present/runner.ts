@@ -1,4 +1,4 @@
-import type { ActivityView, InstanceView, RunnerView, StoredRelease } from "@maia/db";
+import type { RunnerView } from "@maia/db";
 import {
   type Release,
   type RunnerConfig,
@@ -12,11 +12,9 @@ import {
   supportStates,
 } from "@maia/domain";
 import {
-  anyObject,
   choice,
   flag,
   integer,
-  type JsonSchema,
   list,
   map,
   named,
@@ -140,48 +138,6 @@ export const removed = named(
   },
 );
 
-const configSchema: JsonSchema = {
-  type: "object",
-  properties: {
-    image: { type: ["string", "null"] },
-    env: { type: "object", additionalProperties: { type: "string" } },
-    cpu: { type: ["number", "string", "null"] },
-    memory: { type: ["number", "string", "null"] },
-    minInstances: { type: "integer", minimum: 0, maximum: 1_000 },
-    maxInstances: { type: "integer", minimum: 1, maximum: 1_000 },
-  },
-  additionalProperties: false,
-};
-
-const changeable = {
-  name: { type: "string", minLength: 1, maxLength: 30 },
-  description: { type: "string", maxLength: 500 },
-  track: { enum: runnerTracks },
-  autoUpdate: { type: "boolean" },
-  restricted: { type: "boolean", description: "Whether its allow list is enforced" },
-  config: configSchema,
-} as const satisfies JsonSchema;
-
-export const runnerRequest = {
-  ...passedOn({
-    type: "object",
-    required: ["name", "platform"],
-    properties: {
-      ...changeable,
-      type: { enum: runnerTypes, description: "maia unless given" },
-      platform: { enum: runnerPlatforms.filter((platform) => platform !== "hosted") },
-      deployment: { enum: runnerDeployments, description: "How, on that platform" },
-    },
-    additionalProperties: false,
-  }),
-  name: "NewRunnerRequest",
-};
-
-export const runnerChange = {
-  ...passedOn({ type: "object", properties: changeable, additionalProperties: false }),
-  name: "RunnerChangeRequest",
-};
-
 /** The part of a runner that people define. */
 export function definitionOf(view: Omit<RunnerView, "sight">): RunnerDefinition {
   const { name, description, type, platform, deployment, track, autoUpdate, restricted } = view;
@@ -231,88 +187,4 @@ export function presentRunner(view: RunnerView, context: Presenting): Of<typeof 
 /** The hosted runner comes with Maia and so is always the latest. */
 function hostedVersion(own: string): Of<typeof version> {
   return { reported: own, latest: own, releasedAt: null, updateAvailable: false, support: "SUPPORTED" };
-}
-
-export const instance = named(
-  "RunnerInstance",
-  object({
-    id: id("ins"),
-    generation: integer(1, Number.MAX_SAFE_INTEGER),
-    status: choice(["RUNNING", "STOPPING", "SILENT", "STOPPED"]),
-    protocol: text(),
-    version: text(),
-    slots: count,
-    labels: map(text(), 1_000),
-    isolation: text(),
-    capabilities: list(text(), 1_000),
-    free: count,
-    running: count,
-    load: anyObject,
-    helloAt: moment,
-    lastSeenAt: moment,
-    stoppingAt: nullable(moment),
-    stoppedAt: nullable(moment),
-  }),
-);
-
-export function presentInstance(view: InstanceView): Of<typeof instance> {
-  const { silentAt, stoppingAt, stoppedAt } = view;
-  return {
-    id: view.id,
-    generation: view.generation,
-    status: stoppedAt ? "STOPPED" : silentAt ? "SILENT" : stoppingAt ? "STOPPING" : "RUNNING",
-    protocol: view.protocol,
-    version: view.version,
-    slots: view.slots,
-    labels: JSON.parse(view.labels),
-    isolation: view.isolation,
-    capabilities: JSON.parse(view.capabilities),
-    free: view.free,
-    running: view.running,
-    load: JSON.parse(view.load),
-    helloAt: iso(view.helloAt),
-    lastSeenAt: iso(view.lastSeenAt),
-    stoppingAt: iso(stoppingAt),
-    stoppedAt: iso(stoppedAt),
-  };
-}
-
-export const activity = named(
-  "RunnerActivity",
-  object({
-    id: id("act"),
-    at: moment,
-    actor: text({ description: "The id of an API key, `runner` or `maia`" }),
-    action: text(),
-    note: text(),
-    data: anyObject,
-  }),
-);
-
-export function presentActivity({ id, at, actor, action, note, data }: ActivityView): Of<typeof activity> {
-  return { id, at: iso(at), actor, action, note, data: JSON.parse(data) };
-}
-
-export const release = named(
-  "RunnerRelease",
-  object({
-    version: text(),
-    track: choice(runnerTracks),
-    image: nullable(text()),
-    releasedAt: moment,
-    supportedUntil: nullable(moment),
-    securityFix: flag(),
-  }),
-  {
-    version: "1.4.0",
-    track: "stable",
-    image: "registry.example.org/maia-runner:1.4.0",
-    releasedAt: "2026-11-01T00:00:00.000Z",
-    supportedUntil: null,
-    securityFix: false,
-  },
-);
-
-export function presentRelease({ releasedAt, supportedUntil, ...rest }: StoredRelease): Of<typeof release> {
-  return { ...rest, releasedAt: iso(releasedAt), supportedUntil: iso(supportedUntil) };
 }

@@ -4,7 +4,7 @@ import { audited } from "../audited.js";
 import { created, ok, type Route, route } from "../http/route.js";
 import { choice, flag, named, nullable, object, optional, text } from "../http/shapes.js";
 import { pageOf, pageRequest, paging } from "../present/common.js";
-import { presentRelease, release } from "../present/runner.js";
+import { presentRelease, release } from "../present/runner-release.js";
 import { requireAllProjects } from "../runners/find.js";
 
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;

@@ -14,16 +14,8 @@ import { choice, optional } from "../http/shapes.js";
 import { madeBefore, makeOnce, replayHeader } from "../idempotency.js";
 import { found } from "../lookup.js";
 import { pageOf, pageRequest, paging } from "../present/common.js";
-import {
-  changedRunner,
-  definitionOf,
-  newRunner,
-  presentRunner,
-  removed,
-  runner,
-  runnerChange,
-  runnerRequest,
-} from "../present/runner.js";
+import { changedRunner, definitionOf, newRunner, presentRunner, removed, runner } from "../present/runner.js";
+import { runnerChange, runnerRequest } from "../present/runner-requests.js";
 import { newSecret } from "../runners/credentials.js";
 import {
   canSeeRunner,

@@ -1,13 +1,19 @@
-import { randomUUID } from "node:crypto";
 import type { ApiClient } from "../api-client.js";
 import type { Runner, RunnerActivity } from "../api-types.js";
 import { confirmed } from "../confirm.js";
 import { type CommonFlags, type Context, connect, printJson } from "../context.js";
-import { usage } from "../errors.js";
 import { type ExitCode, exitCodes } from "../exit-codes.js";
 import { ago, plain } from "../output/format.js";
-import { lookOf } from "../output/status.js";
-import { type Cell, printTable } from "../output/table.js";
+import {
+  type Credentials,
+  printCredentials,
+  printRunner,
+  statusCell,
+  statusLine,
+  versionOf,
+  whereOf,
+} from "../output/runner.js";
+import { printTable } from "../output/table.js";
 import { readWhole } from "./run.js";
 import { readLimit } from "./runs.js";
 
@@ -43,39 +49,6 @@ export async function listRunners(context: Context, flags: ListFlags): Promise<E
   return exitCodes.ok;
 }
 
-/** What each status means, for those who see it. */
-const meanings: Readonly<Record<string, string>> = {
-  PENDING: "it has never connected",
-  RUNNING: "it is connected and takes tasks",
-  UNKNOWN: "it is not heard of any more",
-  STOPPING: "it finishes its tasks and takes no new ones",
-  STOPPED: "it was stopped",
-  PAUSING: "it finishes its tasks before it is paused",
-  PAUSED: "new tasks are queued",
-};
-
-function statusCell({ status, connected }: Runner): Cell {
-  const { icon, style } = lookOf(status === "RUNNING" ? "CONNECTED" : status);
-  return { text: `${icon} ${status}${status === "PAUSED" && !connected ? " (offline)" : ""}`, style };
-}
-
-/** `Running: it is connected …`, with when a pause ends by itself. */
-function statusLine({ status, connected, pausedUntil, instances }: Runner): string {
-  const meaning = meanings[status] ?? "";
-  const end = pausedUntil === null ? "" : `, until ${pausedUntil} at the latest`;
-  const offline = status === "PAUSED" && !connected ? "; no instance is connected" : "";
-  return `${status}: ${meaning}${end}${offline} (${instances} ${instances === 1 ? "instance" : "instances"})`;
-}
-
-function whereOf({ platform, deployment }: Runner): string {
-  return deployment === null ? platform : `${platform}/${deployment}`;
-}
-
-function versionOf({ version }: Runner): string {
-  const { reported, latest, updateAvailable } = version;
-  return updateAvailable ? `${reported} (update available: ${latest})` : (reported ?? "");
-}
-
 /** `maia runners show RUNNER`. */
 export async function showRunner(context: Context, ref: string, flags: CommonFlags): Promise<ExitCode> {
   const api = await connect(context, flags);
@@ -83,92 +56,6 @@ export async function showRunner(context: Context, ref: string, flags: CommonFla
   if (flags.json) printJson(context, runner);
   else printRunner(context, runner);
   return exitCodes.ok;
-}
-
-function printRunner({ terminal }: Context, runner: Runner): void {
-  const { version, track, autoUpdate, restricted } = runner;
-  const line = (name: string, text: string) => terminal.print(`  ${name.padEnd(10)} ${plain(text)}`);
-  terminal.print(`${terminal.paint("bold", plain(runner.name))}  ${runner.id}`);
-  if (runner.description) line("about", runner.description);
-  line("status", statusLine(runner));
-  line("platform", `${whereOf(runner)}, type ${runner.type}`);
-  line("work", `${runner.inFlight} in flight, ${runner.queued} queued`);
-  line("track", `${track}${autoUpdate ? ", updates itself" : ""}`);
-  const support = version.support === null ? "" : `, ${version.support}`;
-  line("version", version.reported === null ? "not reported yet" : `${versionOf(runner)}${support}`);
-  line("allowed", restricted ? "only what its allow list names" : "every project");
-}
-
-export interface CreateFlags extends CommonFlags {
-  readonly platform: string;
-  readonly deployment?: string;
-  readonly type?: string;
-  readonly track?: string;
-  readonly description?: string;
-  readonly autoUpdate?: boolean;
-  readonly restricted?: boolean;
-  readonly image?: string;
-  readonly env?: readonly string[];
-  readonly cpu?: string;
-  readonly memory?: string;
-  readonly minInstances?: string;
-  readonly maxInstances?: string;
-  readonly idempotencyKey?: string;
-}
-
-/** `maia runners create NAME`: prints the credentials, this once without a further look. */
-export async function createRunner(context: Context, name: string, flags: CreateFlags): Promise<ExitCode> {
-  const api = await connect(context, flags);
-  const { platform, deployment, type, track, description, autoUpdate, restricted } = flags;
-  const given = Object.entries({ deployment, type, track, description, autoUpdate, restricted });
-  const config = configOf(flags);
-  const body = {
-    name,
-    platform,
-    ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
-    ...(Object.keys(config).length > 0 ? { config } : {}),
-  };
-  const headers = { "idempotency-key": flags.idempotencyKey ?? randomUUID() };
-  const { body: runner, replayed } = await api.post<Runner>("v1/runners", body, headers);
-  const { terminal } = context;
-  if (flags.json) printJson(context, runner);
-  else {
-    printRunner(context, runner);
-    if (runner.credentials) printCredentials(context, runner.credentials);
-  }
-  if (replayed) terminal.note("This request had been made before; this is the runner that it made");
-  terminal.note(terminal.paint("dim", `Next: maia runners deployment ${quoted(name)}`));
-  return exitCodes.ok;
-}
-
-function configOf({ image, env = [], cpu, memory, minInstances, maxInstances }: CreateFlags): object {
-  const variables = env.map((pair) => {
-    const at = pair.indexOf("=");
-    if (at < 1) throw usage(`--env ${pair} is no NAME=VALUE`);
-    return [pair.slice(0, at), pair.slice(at + 1)] as const;
-  });
-  return {
-    ...(image === undefined ? {} : { image }),
-    ...(variables.length === 0 ? {} : { env: Object.fromEntries(variables) }),
-    ...(cpu === undefined ? {} : { cpu }),
-    ...(memory === undefined ? {} : { memory }),
-    ...(minInstances === undefined ? {} : { minInstances: readWhole(minInstances, "--min-instances") }),
-    ...(maxInstances === undefined ? {} : { maxInstances: readWhole(maxInstances, "--max-instances") }),
-  };
-}
-
-function quoted(name: string): string {
-  return /^[\w.-]+$/.test(name) ? name : JSON.stringify(name);
-}
-
-interface Credentials {
-  readonly clientId: string;
-  readonly clientSecret: string;
-}
-
-function printCredentials({ terminal }: Context, { clientId, clientSecret }: Credentials): void {
-  terminal.print(`MAIA_CLIENT_ID=${clientId}`);
-  terminal.print(`MAIA_CLIENT_SECRET=${clientSecret}`);
 }
 
 export interface CommandFlags extends CommonFlags {

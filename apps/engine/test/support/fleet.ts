@@ -15,9 +15,25 @@ interface Bound {
   readonly stopRequestedAt: string | null;
 }
 
+/** Short times, for rules that speak of minutes and hours. */
+export const SHORT = {
+  MAIA_RUNNER_HEARTBEAT_MS: "50",
+  MAIA_RUNNER_UNKNOWN_MS: "300",
+  MAIA_RUNNER_RECONNECT_WINDOW_MS: "600",
+  MAIA_PAUSE_AUTO_RESUME_MS: "700",
+  MAIA_RESUME_QUEUE_TIMEOUT_MS: "300",
+};
+
 /** A fleet as the gateway keeps it in the database: runners, their instances, and what these report. */
 export class Fleet {
   constructor(private readonly world: World) {}
+
+  /** A runner with an instance, for which all jobs are from now on. */
+  async open(slots = 2): Promise<{ runner: string; instance: string }> {
+    const runner = await this.runner("north");
+    this.world.runnerId = runner;
+    return { runner, instance: await this.hello(runner, slots) };
+  }
 
   async runner(name: string, rules: { restricted?: boolean; allowlist?: AllowList } = {}): Promise<string> {
     const id = newId("runner", new Date());
@@ -84,6 +100,26 @@ export class Fleet {
     return taken;
   }
 
+  /** The next task, handed over. */
+  async next(): Promise<Bound> {
+    const [bound] = await this.take();
+    return bound!;
+  }
+
+  /** The next task, whose process runs. */
+  async begin(): Promise<Bound> {
+    const bound = await this.next();
+    await this.started(bound);
+    return bound;
+  }
+
+  /** The next task, carried out. */
+  async carryOut(): Promise<Bound> {
+    const bound = await this.next();
+    await this.end(bound);
+    return bound;
+  }
+
   /** What is offered and not handed over. */
   async offered(): Promise<Bound[]> {
     return this.world.db.sql.all(`${BOUND} AND a."offeredAt" IS NOT NULL AND a."handedAt" IS NULL`);
@@ -102,6 +138,28 @@ export class Fleet {
       { type: "output", seq: 2, data: { by: bound.instanceId } },
       { type: "exit", lastSeq: 2, exitCode, signal: null, reason: "exited", error: null },
     ]);
+  }
+
+  /** The status of a runner that its followers were told last. */
+  async status(runnerId: string): Promise<string | null> {
+    const text = `SELECT "announcedStatus" AS "status" FROM "Runner" WHERE "id" = ?`;
+    return (await this.world.db.sql.get<{ status: string | null }>(text, runnerId))?.status ?? null;
+  }
+
+  async untilStatus(runnerId: string, wanted: string, meanwhile = async () => {}): Promise<void> {
+    const isSo = async () => {
+      if ((await this.status(runnerId)) === wanted) return true;
+      await meanwhile();
+      return false;
+    };
+    await this.world.comesTrue(isSo, async () => `the runner is ${await this.status(runnerId)} and not ${wanted}`);
+  }
+
+  /** The reasons with which a job's attempts ended. */
+  async failures(jobId: string): Promise<string[]> {
+    const text = `SELECT a."failure" FROM "Attempt" a JOIN "Run" r ON r."id" = a."runId" WHERE r."jobRunId" = ? AND a."failure" IS NOT NULL ORDER BY a."id"`;
+    const rows = await this.world.db.sql.all<{ failure: string }>(text, jobId);
+    return rows.map(({ failure }) => JSON.parse(failure).code);
   }
 
   async #report(bound: Bound, frames: Frame[]): Promise<void> {

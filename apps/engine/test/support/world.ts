@@ -206,6 +206,15 @@ export class World implements AsyncDisposable {
     }
   }
 
+  /** Waits until something is so. `instead` tells what is, where that does not come to pass. */
+  async comesTrue(isSo: () => Promise<boolean>, instead = async () => "it did not come to pass"): Promise<void> {
+    const deadline = performance.now() + 10_000;
+    while (!(await isSo())) {
+      if (performance.now() > deadline) throw new Error(await instead());
+      await this.change();
+    }
+  }
+
   /** Lets held steps go, those that come to be held meanwhile too, until a job has succeeded. */
   async released(jobId: string): Promise<Awaited<ReturnType<World["look"]>>> {
     for (;;) {

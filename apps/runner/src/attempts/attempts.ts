@@ -1,16 +1,10 @@
 import { rm } from "node:fs/promises";
-import {
-  type CancelMode,
-  ExecutorError,
-  type ExitFrame,
-  encodeFrame,
-  type Inline,
-  type IsolationLevel,
-  type Task,
-} from "@maia/runner-protocol";
+import { type CancelMode, ExecutorError, type ExitFrame, type Inline, type Task } from "@maia/runner-protocol";
+import { checkTask, type InHand } from "./admission.js";
 import { Attempt, type KillReason } from "./attempt.js";
 import type { FollowOptions } from "./followers.js";
 import { FrameLog } from "./frame-log.js";
+import { Refusals } from "./refusals.js";
 import { remainsOf } from "./remains.js";
 import { Spool } from "./spool.js";
 import { type AttemptsDeps, contentOf, spoolPath, startAttempt, trusted } from "./start-attempt.js";
@@ -38,20 +32,19 @@ const CANCELED: ExitFrame = {
   error: null,
 };
 
-/** Isolation from weak to strong. */
-const LEVELS: readonly IsolationLevel[] = ["process-group", "pid-namespace", "sandbox"];
-
 /**
  * The attempts of this runner, whatever carries its tasks: each is started at most once, ever, and can be followed from
  * any frame until its spool is forgotten.
  */
 export class Attempts {
   readonly #live = new Map<string, Attempt>();
-  readonly #refusals = new Map<string, Promise<void>>();
+  readonly #refusals: Refusals;
   #isStopping = false;
   #isEnding = false;
 
-  constructor(private readonly deps: AttemptsDeps) {}
+  constructor(private readonly deps: AttemptsDeps) {
+    this.#refusals = new Refusals(deps);
+  }
 
   /** Settles what a crash left: an exit in the spool is an end, everything else is lost for ever. */
   async settleAfterCrash(): Promise<void> {
@@ -84,7 +77,11 @@ export class Attempts {
 
   /** True for an attempt that has run or was refused here, or does so now. */
   knows(attemptId: string): boolean {
-    return this.#live.has(attemptId) || this.#refusals.has(attemptId) || this.deps.ledger.stateOf(attemptId) !== null;
+    return (
+      this.#live.has(attemptId) ||
+      this.#refusals.underWay(attemptId) !== undefined ||
+      this.deps.ledger.stateOf(attemptId) !== null
+    );
   }
 
   /** The content that running attempts use. */
@@ -101,8 +98,7 @@ export class Attempts {
     if (known) return known;
     if (this.knows(attemptId)) return this.accept(task, options); // a twin of this request, or a cancel, was faster
     if (options.hasStarted) throw new ExecutorError("ATTEMPT_UNKNOWN", `Attempt ${attemptId} was never started here`);
-    this.#checkOrder(task);
-    this.#checkRoom(task);
+    checkTask(task, this.#inHand(task), this.deps);
     const { inline = new Map() } = options;
     const attempt = new Attempt(task, inline, this.deps.logger, this.deps.clock, () => this.#kill(attemptId));
     this.#live.set(attemptId, attempt);
@@ -149,12 +145,9 @@ export class Attempts {
 
   /** Ends an attempt that never started, so that it never will. One that is known already is let be. */
   refuse(attemptId: string, exit: ExitFrame): Promise<void> {
-    const known = this.#refusals.get(attemptId);
+    const known = this.#refusals.underWay(attemptId);
     if (known) return known;
-    if (this.knows(attemptId)) return Promise.resolve();
-    const refusal = this.#writeRefusal(attemptId, exit).finally(() => this.#refusals.delete(attemptId));
-    this.#refusals.set(attemptId, refusal);
-    return refusal;
+    return this.knows(attemptId) ? Promise.resolve() : this.#refusals.write(attemptId, exit);
   }
 
   /** What is left of an attempt that was lost, from a frame on, and an exit that says so. */
@@ -197,7 +190,7 @@ export class Attempts {
     attemptId: string,
     { epoch, runId }: { epoch: number | null; runId?: string },
   ): Promise<Followable | null> {
-    await this.#refusals.get(attemptId);
+    await this.#refusals.underWay(attemptId);
     const { ledger, clock } = this.deps;
     const live = this.#live.get(attemptId);
     const run = live?.runId ?? runId;
@@ -241,36 +234,9 @@ export class Attempts {
     };
   }
 
-  /** A task that the network held back must not start once the engine has gone on to the step's next attempt (G6). */
-  #checkOrder({ kind, runId, stepKey, attemptNo, attemptId }: Task): void {
-    if (kind !== "step") return;
-    const running = [...this.#live.values()].filter(({ task }) => task.runId === runId && task.stepKey === stepKey);
-    const latest = Math.max(this.deps.ledger.latestOf(runId, stepKey), ...running.map(({ task }) => task.attemptNo));
-    if (attemptNo < latest)
-      throw new ExecutorError(
-        "ATTEMPT_LOST",
-        `Attempt ${attemptId} is no ${attemptNo} of its step; ${latest} has begun`,
-      );
-  }
-
-  #checkRoom(task: Task): void {
-    const { slots, executor, whyNoWork } = this.deps;
-    const reason = whyNoWork();
-    if (reason !== null) throw new ExecutorError("ISOLATION_UNAVAILABLE", reason);
-    if (!this.mayStart(task.transaction !== null))
-      throw new ExecutorError("BUSY", "The runner is stopping and takes no new tasks");
-    if (this.running >= slots) throw new ExecutorError("BUSY", `All ${slots} slots of the runner are taken`);
-    if (task.isolation !== null && LEVELS.indexOf(executor.isolation) < LEVELS.indexOf(task.isolation)) {
-      const message = `The task demands isolation ${task.isolation}, and this runner has ${executor.isolation}`;
-      throw new ExecutorError("ISOLATION_UNAVAILABLE", message);
-    }
-  }
-
-  async #writeRefusal(attemptId: string, exit: ExitFrame): Promise<void> {
-    const spool = await Spool.create(spoolPath(this.deps, attemptId));
-    await spool.append(encodeFrame(exit), 1);
-    await spool.close();
-    await trusted(this.deps, this.deps.ledger.refuse(attemptId, this.deps.clock()));
+  #inHand({ transaction }: Task): InHand {
+    const tasks = [...this.#live.values()].map(({ task }) => task);
+    return { tasks, taken: this.running, mayStart: this.mayStart(transaction !== null) };
   }
 
   #kill(attemptId: string): void {

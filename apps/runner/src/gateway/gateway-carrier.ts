@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { Resolve, UrlAllow } from "@maia/outbound";
 import { type Hello, PROTOCOL_VERSION } from "@maia/runner-protocol";
@@ -185,10 +186,10 @@ async function openUnconfirmed({ unconfirmedDir, attempts }: GatewayDeps): Promi
 }
 
 function helloOf({ version, slots, isolation, ledgerId, keep }: GatewayDeps): Hello {
-  const labels = { host: hostname() };
+  const us = { version, slots, isolation, ledgerId, labels: { host: hostname() }, processId: randomUUID() };
   const store = keep === null ? {} : { storeId: keep.storeId };
   const capabilities = keep === null ? CAPABILITIES : [...CAPABILITIES, "keep"];
-  return { protocol: PROTOCOL_VERSION, version, slots, labels, isolation, capabilities, ledgerId, ...store };
+  return { protocol: PROTOCOL_VERSION, capabilities, ...us, ...store };
 }
 
 /** False: it took too long. */

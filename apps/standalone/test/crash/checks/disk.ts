@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { lstat, readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import Database from "better-sqlite3";
 import { blobFolders, workFolders } from "../folders.ts";
@@ -17,7 +17,7 @@ export async function checkLeftovers({ maia, violations }: Trial, startedAt: Dat
   const { attempts, temps } = workFolders(maia);
   for (const folder of [attempts, ...temps]) {
     for (const name of await readdir(folder)) {
-      const found = await stat(path.join(folder, name)).catch(() => null); // it has just been moved to its place
+      const found = await lstat(path.join(folder, name)).catch(() => null); // it has just been moved to its place
       if (found && found.mtime < startedAt)
         violations.push(`F15 ${folder} still has ${name} of ${found.mtime.toJSON()}`);
     }

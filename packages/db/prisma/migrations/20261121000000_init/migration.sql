@@ -62,6 +62,7 @@ CREATE TABLE "RunnerInstance" (
     "runnerId" TEXT NOT NULL,
     "ledgerId" TEXT NOT NULL,
     "generation" INTEGER NOT NULL,
+    "processId" TEXT,
     "secretVersion" INTEGER NOT NULL,
     "protocol" TEXT NOT NULL,
     "version" TEXT NOT NULL,
