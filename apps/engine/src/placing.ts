@@ -85,7 +85,7 @@ interface Question {
 }
 
 async function placeAfar(question: Question, open: OpenTransaction | undefined, isHeld: boolean): Promise<Place> {
-  const refused = await whyRefused(question);
+  const refused = await refusalOf(question.sql, question.run);
   if (refused) return { kind: "refuse", end: refused };
   const need = await storeNeedOf(question.sql, question.run);
   if (isHeld) return waitForRunner(question, need);
@@ -106,7 +106,8 @@ export async function storeNeedOf(sql: Sql, run: Pick<OwnedRun, "id" | "dataResi
   return run.dataResidency === "maia" ? null : { storeId: await storeOfRun(sql, run.id) };
 }
 
-async function whyRefused({ sql, run }: Question): Promise<AttemptEnd | null> {
+/** Why a run's runner must not carry it out (any more), or null. */
+export async function refusalOf(sql: Sql, run: OwnedRun): Promise<AttemptEnd | null> {
   const gate = await readGate(sql, run.runnerId);
   if (!gate) return notAllowed("The runner was removed");
   if (gate.isHosted && run.dataResidency === "runner") return KEEPS_NOTHING;

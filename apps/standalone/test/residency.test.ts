@@ -198,6 +198,41 @@ describe("An environment that keeps its data at the runner", () => {
     ]);
   });
 
+  it("has files behind URLs fetched by the runner, through its own guard, and read from its store (F79, G18)", async () => {
+    await using source = await Gate.open(BYTES);
+    source.isOpen = true;
+    const { client } = maia;
+    const count = `export default ({ files }) => ({ length: readFileSync(files[0].path, "utf8").length });\n`;
+    const steps = [{ key: "count", script: `import { readFileSync } from "node:fs";\n${count}` }];
+    const inputSpec = { version: 2, filesInput: { urlFiles: { enabled: true } } };
+    const outputsSpec = { version: 1, outputs: { length: { stepKey: "count", field: "length" } } };
+    await client.apply({ name: "counted", inputSpec, outputsSpec, steps });
+    const submit = () =>
+      client.submit("counted", { environment: "eu", urlFiles: [{ url: source.url, name: "in.txt" }] });
+    const job = await submit();
+    await eventually("it says that it waits for its runner", async () => {
+      const why = await client.get<{ items: { code: string }[] }>(`/v1/jobs/${job.id}/why`);
+      const codes = why.items.map(({ code }) => code);
+      return codes.includes("RUNNER_NOT_CONNECTED") && codes.includes("FETCHING_INPUT");
+    });
+    const guarded = await dial();
+    const blocked = await client.finished(job.id);
+    expect([blocked.status, blocked.failure?.code]).toEqual(["FAILED", "INPUT_DOWNLOAD_FAILED"]);
+    expect([blocked.failure?.message, source.asked]).toEqual([expect.stringContaining("MAIA_URL_ALLOW"), 0]);
+    await guarded.stop();
+    await dial("north", "kept", { MAIA_URL_ALLOW: "127.0.0.1" });
+    const run = await client.finished((await submit()).id);
+    expect([run.failure, run.outputs]).toEqual([null, { length: BYTES.length }]);
+    const [file] = (run as unknown as { inputs: { id: string; location: object }[] }).inputs;
+    expect(file!.location).toMatchObject({ residency: "runner", runnerName: "eu-1" });
+    const bytes = await client.call<string>("GET", `/v1/files/${file!.id}/content`);
+    expect([bytes.status, bytes.body]).toEqual([200, BYTES]);
+    const again = await client.call("POST", `/v1/runs/${run.id}/rerun`, {});
+    expect((await client.finished(String(again.body.id))).outputs).toEqual({ length: BYTES.length });
+    expect(source.asked).toBe(1);
+    expect(await filesWith(maia.dataDir, MARKER)).toEqual([]);
+  });
+
   it("keeps an artifact once when its runner is killed between storing and telling it (F79, G14)", async () => {
     await using gate = await Gate.open();
     const runner = await dial();
@@ -234,15 +269,15 @@ class Gate implements AsyncDisposable {
   asked = 0;
   readonly #server: Server;
 
-  private constructor() {
+  private constructor(body: string) {
     this.#server = createServer((_, res) => {
       this.asked += 1;
-      res.writeHead(this.isOpen ? 200 : 503).end();
+      res.writeHead(this.isOpen ? 200 : 503).end(body);
     });
   }
 
-  static async open(): Promise<Gate> {
-    const gate = new Gate();
+  static async open(body = ""): Promise<Gate> {
+    const gate = new Gate(body);
     gate.#server.listen(0, "127.0.0.1");
     await once(gate.#server, "listening");
     return gate;

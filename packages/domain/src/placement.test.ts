@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { chooseBound, chooseInstance, type InstanceRoom } from "./placement.js";
+import { chooseBound, chooseInstance, chooseKeeper, type InstanceRoom } from "./placement.js";
 
 const NOW = new Date("2026-11-21T12:00:00Z");
 const room = (id: string, more: Partial<InstanceRoom> = {}): InstanceRoom => ({
@@ -62,6 +62,17 @@ describe("A task whose data stays at the runner", () => {
     expect(placed("s1", room("a"), room("b", { storeId: "s2" }))).toBe("RUNNER_DATA_AWAY");
     expect(placed("s1", room("b", { storeId: "s1", silentAt: NOW }))).toBe("RUNNER_NOT_CONNECTED");
     expect(placed("s1", room("b", { storeId: "s1", bound: 4 }), room("c", { storeId: "s2" }))).toBe("RUNNER_BUSY");
+  });
+});
+
+describe("A file that is to be fetched into a store", () => {
+  const keeper = (storeId: string | null, ...rooms: InstanceRoom[]) => chooseKeeper(rooms, { storeId })?.id ?? null;
+
+  it("is for who has the store, busy or not, and for nobody who stops or is away (F79)", () => {
+    expect(keeper(null, room("a"), room("b", { storeId: "s1", bound: 4, free: 0 }))).toBe("b");
+    expect(keeper("s1", room("a", { storeId: "s2" }), room("b", { storeId: "s1" }))).toBe("b");
+    expect(keeper(null, room("a", { storeId: "s1", stoppingAt: NOW }))).toBeNull();
+    expect(keeper("s1", room("a", { storeId: "s1", silentAt: NOW }), room("b", { storeId: "s2" }))).toBeNull();
   });
 });
 

@@ -52,6 +52,12 @@ export function chooseInstance(instances: readonly InstanceRoom[], need: StoreNe
   return best ? { instance: best } : { wait: "RUNNER_OVERLOADED" };
 }
 
+/** The instance that brings a file into its store for a run, which takes no slot; null: nobody can now. */
+export function chooseKeeper(instances: readonly InstanceRoom[], need: StoreNeed): InstanceRoom | null {
+  const able = instances.filter((one) => isConnected(one) && one.stoppingAt === null && hasStore(one, need));
+  return able.sort((a, b) => share(b) - share(a) || (a.id < b.id ? -1 : 1))[0] ?? null;
+}
+
 /** Where the next member of an open transaction goes: to its instance, also while that is paused or about to stop. */
 export function chooseBound(instance: InstanceRoom): Choice {
   if (!isConnected(instance)) return { wait: "RUNNER_NOT_CONNECTED" };
