@@ -16,7 +16,9 @@ let us: ScriptedRunner;
 
 beforeEach(async () => {
   const { constants } = readConfig({});
-  api = await openTestApi({ constants: { ...constants, runnerHeartbeatMs: 100, transferWaitMs: 5_000 } });
+  api = await openTestApi({
+    constants: { ...constants, runnerHeartbeatMs: 100, transferWaitMs: 5_000, streamIdleMs: 600_000 },
+  });
   runner = await aRunner(api, "eu-1");
   us = await ScriptedRunner.connect(api, runner);
   await us.hello({ storeId: STORE });

@@ -107,6 +107,7 @@ async function toReader(source: Readable, res: Call["res"]): Promise<void> {
 async function passOn({ res }: Call, file: Download, coming: Coming, part: Part): Promise<void> {
   const isWhole = part.end - part.start + 1 === file.sizeBytes;
   const all = exactly(coming.bytes, part.end - part.start + 1);
+  res.once("close", () => coming.bytes.destroy()); // a generator that waits for bytes does not notice that nobody does
   await toReader(Readable.from(isWhole ? unlessCorrupt(all, file.sha256) : all), res);
   if (res.writableFinished) coming.succeed();
 }

@@ -32,6 +32,7 @@ export async function fetchAfar(context: ApiContext, where: StoredAfar, part: Pa
   for (const { id } of holders) {
     const coming = await askInstance(context, id, where, part);
     if (coming) return coming;
+    if (context.stopping.aborted) throw new HttpProblem("STOPPING", "This server stops; ask again");
   }
   const { runnerName, sizeBytes } = where;
   const what =
