@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { readdir, readFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
@@ -12,7 +14,11 @@ let maia: Deployment;
 const started: MaiaProcess[] = [];
 
 beforeEach(async () => {
-  maia = await Deployment.start("local", { MAIA_RUNNER_HEARTBEAT_MS: "500", MAIA_RUNNER_UNKNOWN_MS: "3000" });
+  maia = await Deployment.start("local", {
+    MAIA_RUNNER_HEARTBEAT_MS: "500",
+    MAIA_RUNNER_UNKNOWN_MS: "3000",
+    MAIA_BLOB_GC_AGE_MS: "0",
+  });
   await maia.client.call("POST", "/v1/runners", { name: "eu-1", platform: "self_managed" });
   const environment = { name: "eu", dataResidency: "runner", defaultRunner: "eu-1" };
   const made = await maia.client.call("POST", "/v1/projects/default/environments", environment);
@@ -88,6 +94,15 @@ async function secretOf({ id }: { id: string }): Promise<Artifact> {
 async function content(artifactId: string, headers: Record<string, string> = {}, method = "GET"): Promise<Response> {
   const authorization = `Bearer ${maia.client.key}`;
   return fetch(`${maia.url}/v1/artifacts/${artifactId}/content`, { method, headers: { authorization, ...headers } });
+}
+
+/** Content in the store that no row knows. */
+async function orphan(): Promise<string> {
+  const hash = createHash("sha256").update("orphan").digest("hex");
+  const file = path.join(folderOf("kept"), "blobs", hash.slice(0, 2), hash.slice(2));
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(file, "orphan");
+  return file;
 }
 
 /** The files below a folder that hold a text. */
@@ -231,6 +246,19 @@ describe("An environment that keeps its data at the runner", () => {
     expect((await client.finished(String(again.body.id))).outputs).toEqual({ length: BYTES.length });
     expect(source.asked).toBe(1);
     expect(await filesWith(maia.dataDir, MARKER)).toEqual([]);
+  });
+
+  it("gives up what no run has any more, and nothing else (F79)", async () => {
+    await dial("north", "kept", { MAIA_RUNNER_KEEP_SWEEP_MS: "100", MAIA_BLOB_GC_AGE_MS: "0" });
+    const [one, two] = [await letters(), await letters()]; // the same bytes
+    await maia.client.call("DELETE", `/v1/runs/${one.run.id}`);
+    const other = await letters();
+    await maia.client.call("DELETE", `/v1/runs/${other.run.id}`);
+    const left = await orphan(); // as a crash leaves one between storing and telling
+    await eventually("the store was swept", async () => !existsSync(left));
+    expect(await (await content(two.artifact.id)).text()).toBe(BYTES);
+    await maia.client.call("DELETE", `/v1/runs/${two.run.id}`);
+    await eventually("the bytes are gone", async () => (await filesWith(folderOf("kept"), MARKER)).length === 0);
   });
 
   it("keeps an artifact once when its runner is killed between storing and telling it (F79, G14)", async () => {

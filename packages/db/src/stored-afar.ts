@@ -1,5 +1,6 @@
 import type { StoreNeed } from "@maia/domain";
 import type { OwnedRun } from "./runs.js";
+import { fromDbTime } from "./time.js";
 import type { Sql, Tx } from "./types.js";
 
 /** Content that a store of a runner has, and Maia has not. */
@@ -52,6 +53,22 @@ export async function storeNeedOfJob(sql: Sql, jobId: string): Promise<StoreNeed
 export async function bindStore({ sql }: Tx, run: OwnedRun, storeId: string): Promise<void> {
   const text = `UPDATE "Run" SET "storeId" = ? WHERE "id" = ? AND "ownerEpoch" = ? AND "storeId" IS NULL`;
   await sql.run(text, storeId, run.id, run.epoch);
+}
+
+/** Those of some hashes that nothing refers to which is in a store. */
+export async function unusedOf(sql: Sql, storeId: string, hashes: readonly string[]): Promise<string[]> {
+  const unused: string[] = [];
+  for (const sha256 of hashes) {
+    const text = `SELECT 1 AS "one" FROM "StoredAfar" WHERE "storeId" = ? AND "sha256" = ? LIMIT 1`;
+    if (!(await sql.get(text, storeId, sha256))) unused.push(sha256);
+  }
+  return unused;
+}
+
+/** When the oldest run began that goes on with a store; null: none does. */
+export async function oldestRunOn(sql: Sql, storeId: string): Promise<Date | null> {
+  const text = `SELECT MIN("createdAt") AS "at" FROM "Run" WHERE "status" IN ('PENDING_INPUTS', 'RUNNING') AND "storeId" = ?`;
+  return fromDbTime((await sql.get<{ at: string | null }>(text, storeId))?.at ?? null);
 }
 
 /** The store that has what the run of a job begins with: files of an earlier run, or results of it. Null: none has. */

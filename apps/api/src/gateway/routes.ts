@@ -6,8 +6,9 @@ import { giveBlob, takeBlob } from "./attempt-blobs.js";
 import { takeFrames } from "./frames.js";
 import { greet, takeLeave } from "./instances.js";
 import { answerPoll } from "./poll.js";
-import { about, framesAnswer, hello, helloAnswer, poll, pollAnswer } from "./shapes.js";
+import { about, framesAnswer, hello, helloAnswer, poll, pollAnswer, unusedAnswer, unusedQuestion } from "./shapes.js";
 import { takeTransfer } from "./take-transfer.js";
+import { findUnused } from "./unused-content.js";
 
 const common = { tag: "Gateway", permission: "gateway.use" } as const;
 const ofInstance = { "Maia-Generation": "The generation that the hello was answered with" };
@@ -70,6 +71,22 @@ export const gatewayRoutes: readonly Route[] = [
     },
     answers: { 200: { description: "What there is to do", shape: pollAnswer } },
     handler: async (call) => ok(await answerPoll(call)),
+  }),
+  route({
+    ...common,
+    method: "post",
+    path: "/v1/gateway/instances/{id}/unused-content",
+    operationId: "findUnusedContent",
+    summary: "Which of this content of its store an instance may remove, because nothing refers to it any more",
+    requestHeaders: ofInstance,
+    body: {
+      shape: unusedQuestion,
+      example: {
+        blobs: [{ sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", ageMs: 86_400_000 }],
+      },
+    },
+    answers: { 200: { description: "What may go", shape: unusedAnswer } },
+    handler: async (call) => ok(await findUnused(call)),
   }),
   route({
     ...common,

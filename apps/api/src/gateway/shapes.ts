@@ -1,4 +1,4 @@
-import type { Reader } from "@maia/domain";
+import { isSha256, type Reader } from "@maia/domain";
 import {
   anyObject,
   choice,
@@ -132,6 +132,24 @@ export const pollAnswer = named(
       description: "Open on the instance: one that stops waits for them, and takes their steps meanwhile",
     }),
   }),
+);
+
+export const unusedQuestion = named(
+  "GatewayContent",
+  open({
+    blobs: list(
+      open({
+        sha256: text({ pattern: "^[0-9a-f]{64}$" }, (value) => (isSha256(value) ? null : "must be a SHA-256")),
+        ageMs: integer(0, Number.MAX_SAFE_INTEGER, { description: "Since it was last put, by the runner's own clock" }),
+      }),
+      1_000,
+    ),
+  }),
+);
+
+export const unusedAnswer = named(
+  "GatewayUnusedContent",
+  object({ unused: list(text(), 1_000, { description: "Hashes of what may be removed" }) }),
 );
 
 export const framesAnswer = named(

@@ -148,6 +148,16 @@ export const howToAsk: Readonly<Record<string, HowToAsk>> = {
     status: 201,
     audit: null,
   },
+  findUnusedContent: {
+    ask: [
+      async (scene) => {
+        const { path, headers } = await scene.keeper();
+        return { path: `${path}/unused-content`, headers, json: { blobs: [] } };
+      },
+    ],
+    status: 200,
+    audit: null,
+  },
   putTransfer: { ask: [(scene) => scene.transfer()], status: 204, audit: null },
 
   listJobs: {

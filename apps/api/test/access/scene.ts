@@ -57,6 +57,13 @@ export class Scene {
     return { path: `/v1/gateway/instances/${process.instanceId}`, headers: generationOf(process) };
   }
 
+  /** The same, which has a store. */
+  async keeper() {
+    const process = await this.#process();
+    await process.hello({ storeId: `sto_${this.name()}` });
+    return { path: `/v1/gateway/instances/${process.instanceId}`, headers: generationOf(process) };
+  }
+
   /** An attempt that such a process was given, and what it may say of it. */
   async attempt() {
     const { api } = this;

@@ -7,6 +7,8 @@ import pLimit from "p-limit";
 import type { Carrier } from "../carrier.js";
 import type { DirectDeps } from "../direct/direct-carrier.js";
 import { Errands } from "../keep/errands.js";
+import { sweepKeepRegularly } from "../keep/sweep-keep.js";
+import { pause } from "./backoff.js";
 import { Commands } from "./commands.js";
 import { Contact } from "./contact.js";
 import type { GatewayCarrierConfig } from "./gateway-config.js";
@@ -60,6 +62,7 @@ class GatewayCarrier implements Carrier {
   readonly #tasks: Tasks;
   readonly #contact: Contact;
   readonly #contactEnded: Promise<void>;
+  readonly #sweepEnded: Promise<void>;
   #isSuperseded = false;
 
   constructor(
@@ -110,6 +113,7 @@ class GatewayCarrier implements Carrier {
       onRejected: (error) => this.#onRejected(error),
       signal: this.#working.signal,
     });
+    this.#sweepEnded = this.#sweepKeep(config);
     this.#reports.resume();
     this.#contactEnded = this.#contact.run().catch((error: unknown) => {
       logger.error("the runner cannot go on", { error });
@@ -134,10 +138,18 @@ class GatewayCarrier implements Carrier {
       deps.logger.warn("ends of attempts are kept for the next start");
     this.#abort();
     await this.#contactEnded;
+    await this.#sweepEnded;
     await this.#reports.allConfirmed();
     if (client.welcome && !this.#isSuperseded) await this.#sayGoodbye();
     this.#meter[Symbol.dispose]();
     client.close();
+  }
+
+  async #sweepKeep({ keepSweepMs, keepAgeMs: ageMs }: GatewayCarrierConfig): Promise<void> {
+    const { keep, logger } = this.deps;
+    if (keep === null) return;
+    const deps = { keep, logger, ageMs, client: this.client, clock: () => new Date(), signal: this.#working.signal };
+    await sweepKeepRegularly(deps, (signal) => pause(keepSweepMs, signal));
   }
 
   async #sayGoodbye(): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Content, ExecutorError, type Task } from "@maia/runner-protocol";
 import { ConfigError } from "@maia/service";
@@ -13,6 +13,7 @@ export class Keep {
   private constructor(
     readonly storeId: string,
     readonly blobs: BlobStore,
+    private readonly dir: string,
   ) {}
 
   /**
@@ -25,13 +26,25 @@ export class Keep {
       const tmp = join(dir, "tmp", owner);
       await mkdir(tmp, { recursive: true, mode: 0o700 });
       const storeId = await idOf(dir, tmp);
-      return new Keep(storeId, await BlobStore.open(join(dir, "blobs"), tmp));
+      return new Keep(storeId, await BlobStore.open(join(dir, "blobs"), tmp), dir);
     } catch (error) {
       const { message } = error as Error;
       throw new ConfigError(`MAIA_RUNNER_KEEP_DIR is ${dir}: the runner cannot keep data there (${message})`);
     }
   }
+
+  /** Removes what processes began to write that are long gone, whoever they were. */
+  async dropAbandoned(now: Date): Promise<void> {
+    const tmp = join(this.dir, "tmp");
+    for (const name of await readdir(tmp, { recursive: true })) {
+      const found = await stat(join(tmp, name)).catch(() => null); // another process may have finished it
+      if (found?.isFile() && now.getTime() - found.mtimeMs > ABANDONED_MS) await rm(join(tmp, name), { force: true });
+    }
+  }
 }
+
+/** Nothing takes so long to be written. In milliseconds. */
+const ABANDONED_MS = 7 * 86_400_000;
 
 const STORE_ID = /^sto_[0-9a-f]{32}$/;
 

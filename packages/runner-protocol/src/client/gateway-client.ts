@@ -12,7 +12,14 @@ import { AccessToken, type IssuedToken } from "./access-token.js";
 import { type GatewayAnswer, type GatewayCall, GatewayConnection, type Reach } from "./gateway-connection.js";
 import { GatewayError, gatewayUnreachable } from "./gateway-problems.js";
 import { untilIdle } from "./idle.js";
-import { parseFramesAnswer, parsePollAnswer, parseProtocol, parseToken, parseWelcome } from "./parse-gateway.js";
+import {
+  parseFramesAnswer,
+  parsePollAnswer,
+  parseProtocol,
+  parseToken,
+  parseUnused,
+  parseWelcome,
+} from "./parse-gateway.js";
 
 export type { Reach } from "./gateway-connection.js";
 
@@ -30,6 +37,12 @@ export interface GatewayClientOptions {
 export interface HeldAttempt {
   readonly attemptId: string;
   readonly token: string;
+}
+
+/** Content of the runner's store, and how long ago it was last put. */
+export interface HeldContent {
+  readonly sha256: string;
+  readonly ageMs: number;
 }
 
 const JSON_BODY = { "content-type": "application/json" };
@@ -126,6 +139,12 @@ export class GatewayClient {
     } catch (error) {
       throw gatewayUnreachable(error);
     }
+  }
+
+  /** Which of this content of the runner's store nothing refers to any more. */
+  async findUnused(blobs: readonly HeldContent[], signal?: AbortSignal): Promise<readonly string[]> {
+    const call = { method: "POST", headers: JSON_BODY, body: JSON.stringify({ blobs }), signal } as const;
+    return parseUnused(await this.#call(paths.gatewayUnused(this.#greeted().instanceId), call));
   }
 
   /** Sends bytes that are waited for. `open` gives them anew where they have to be sent again. */

@@ -31,6 +31,13 @@ export function parseFramesAnswer(body: string): FramesAnswer {
   return { ackedSeq, ended };
 }
 
+/** Reads which content may be removed. */
+export function parseUnused(body: string): readonly string[] {
+  const { unused } = parse(body);
+  if (!Array.isArray(unused) || !unused.every(isSha256)) throw noGateway("a question for unused content");
+  return unused;
+}
+
 /** Reads the answer to an exchange of credentials (RFC 6749, 5.1). */
 export function parseToken(body: string): IssuedToken {
   const { access_token: text, expires_in: seconds } = parse(body);
