@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import { createRunnerCommand, requestStop } from "@maia/db";
+import { createRunnerCommand, requestStop, toDbTime } from "@maia/db";
 import { HOUR, newId, sha256Hex } from "@maia/domain";
 import { createLogger } from "@maia/service";
 import { readConfig } from "../src/config.js";
@@ -47,6 +47,8 @@ async function parked(runner = us, body: PollBody = {}): Promise<{ readonly answ
       runner.instanceId,
     ))!.seq;
   const before = await polls();
+  const heardLongAgo = `UPDATE "RunnerInstance" SET "lastSeenAt" = ? WHERE "id" = ?`; // so that this poll is noted
+  await api.db.write(({ sql }) => sql.run(heardLongAgo, toDbTime(new Date(0)), runner.instanceId));
   const answer = runner.poll(body);
   while ((await polls()) === before) await api.get("/healthz");
   return { answer };

@@ -101,7 +101,7 @@ describe("A poll", () => {
     expect(quiet).toBe(0);
     expect(await engineRings(api, () => us.poll({ free: 3, load: { cpu: 0.9 } }))).toBe(0);
     expect(await engineRings(api, () => us.poll({ free: 3, load: { cpu: 0.2 } }))).toBe(1);
-    expect(await engineRings(api, () => us.poll({ free: 4 }))).toBe(1);
+    expect(await engineRings(api, () => us.poll({ free: 4 }))).toBe(0);
     await api.db.write(({ sql }) =>
       sql.run(`UPDATE "RunnerInstance" SET "silentAt" = ? WHERE "id" = ?`, toDbTime(api.now), us.instanceId),
     );
@@ -111,7 +111,7 @@ describe("A poll", () => {
       free: 4,
       load: "{}",
       silentAt: null,
-      heartbeatSeq: 6,
+      heartbeatSeq: 4,
     });
   });
 
@@ -125,6 +125,34 @@ describe("A poll", () => {
     const script = Buffer.from(tasks[0]!.inline[tasks[0]!.script.sha256]!, "base64").toString();
     expect(script).toBe("export default () => ({})");
     expect((await attemptRow(api, bound.ref.id))?.handedAt).not.toBeNull();
+  });
+
+  it("that brings no news soon after the last one costs no write, and is answered all the same", async () => {
+    const seq = async () =>
+      (await api.db.sql.get<{ seq: number }>(
+        `SELECT "heartbeatSeq" AS "seq" FROM "RunnerInstance" WHERE "id" = ?`,
+        us.instanceId,
+      ))!.seq;
+    await us.poll();
+    const before = await seq();
+    expect((await us.poll()).json).toEqual({ tasks: [], commands: [], openTransactions: 0 });
+    expect(await seq()).toBe(before);
+    api.now = new Date(api.now.getTime() + 51);
+    await us.poll();
+    expect(await seq()).toBe(before + 1);
+    api.now = new Date(api.now.getTime() - 60_000); // the clock is set back
+    await us.poll();
+    expect(await seq()).toBe(before + 2);
+  });
+
+  it("of an instance that is full is answered once one of its slots is free, without another word of it", async () => {
+    const one = await anOffer(api, us, workflow);
+    await us.poll();
+    const waits = us.poll({ free: 0, accepting: true, running: [one.ref.id] });
+    await us.frames(one, aLife(one));
+    const next = await anOffer(api, us, workflow);
+    expect((await waits).json.tasks[0].attemptId).toBe(next.ref.id);
+    expect((await us.poll({ free: 4, accepting: false, running: [] })).json.tasks).toEqual([]);
   });
 
   it("is handed the same attempt until it names it, and not after that (G6)", async () => {

@@ -1,5 +1,5 @@
-import { type InstanceLoad, isAboveMarks, newId, sharesOf } from "@maia/domain";
-import { toDbTime } from "./time.js";
+import { type InstanceLoad, isOverloaded, newId, sharesOf } from "@maia/domain";
+import { fromDbTime, toDbTime } from "./time.js";
 import type { Sql, Tx } from "./types.js";
 
 /** How a process of a runner introduces itself. */
@@ -119,7 +119,11 @@ export interface InstanceState extends InstanceRef {
   readonly silentAt: string | null;
   readonly stoppingAt: string | null;
   readonly stoppedAt: string | null;
+  readonly lastSeenAt: string;
+  readonly slots: number;
+  /** What the last poll said that was noted. */
   readonly free: number;
+  readonly running: number;
   readonly storeId: string | null;
   /** JSON of an `InstanceLoad`. */
   readonly load: string;
@@ -132,8 +136,8 @@ export interface InstanceState extends InstanceRef {
 /** The instance of that id. */
 export function readInstance(sql: Sql, instanceId: string): Promise<InstanceState | undefined> {
   return sql.get(
-    `SELECT i."id", i."runnerId", i."generation", r."secretVersion", i."silentAt", i."stoppingAt", i."stoppedAt", i."free",
-       i."storeId", i."load", r."restricted", r."allowlist"
+    `SELECT i."id", i."runnerId", i."generation", r."secretVersion", i."silentAt", i."stoppingAt", i."stoppedAt",
+       i."lastSeenAt", i."slots", i."free", i."running", i."storeId", i."load", r."restricted", r."allowlist"
      FROM "RunnerInstance" i JOIN "Runner" r ON r."id" = i."runnerId" WHERE i."id" = ?`,
     instanceId,
   );
@@ -148,6 +152,25 @@ export interface PollNote {
   readonly load: InstanceLoad;
   /** It finishes what it has and takes nothing new. */
   readonly isStopping: boolean;
+}
+
+/**
+ * Whether a poll tells anything that is worth a write: the sign of life before is `everyMs` old, or something has changed by
+ * which tasks are placed. A runner that is busy polls after each task.
+ */
+export function isWorthANote(before: InstanceState, note: PollNote, everyMs: number, now: Date): boolean {
+  if (before.silentAt !== null || (note.isStopping && before.stoppingAt === null)) return true;
+  if (wasOverloaded(before) !== isNowOverloaded(before, note)) return true;
+  const ageMs = now.getTime() - fromDbTime(before.lastSeenAt).getTime();
+  return ageMs < 0 || ageMs >= everyMs; // below 0: the clock was set back
+}
+
+function wasOverloaded({ load, slots, free, running }: InstanceState): boolean {
+  return isOverloaded({ ...sharesOf(JSON.parse(load)), slots, free, running });
+}
+
+function isNowOverloaded({ slots }: InstanceState, { load, free, running }: PollNote): boolean {
+  return isOverloaded({ ...sharesOf(load), slots, free, running });
 }
 
 /** Notes a sign of life. The engine hears of it only where that changes what it may place there. */
@@ -166,9 +189,8 @@ export async function notePoll(tx: Tx, before: InstanceState, note: PollNote, no
     before.id,
     before.generation,
   );
-  const hasMoreRoom =
-    note.free > before.free || (isAboveMarks(sharesOf(JSON.parse(before.load))) && !isAboveMarks(sharesOf(note.load)));
-  if (before.silentAt !== null || stops || hasMoreRoom) tx.ring("engine");
+  const isFreeAgain = wasOverloaded(before) && !isNowOverloaded(before, note);
+  if (before.silentAt !== null || stops || isFreeAgain) tx.ring("engine");
 }
 
 /** Notes that a process has left in good order. False: it had been superseded, or had said so before. */

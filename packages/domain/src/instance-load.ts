@@ -19,6 +19,20 @@ export function sharesOf({ cpu, memoryBytes, memoryTotalBytes }: InstanceLoad): 
   return { cpu: cpu ?? null, memory: isShare ? memoryBytes / memoryTotalBytes : null };
 }
 
+/** What an instance says of its slots and its host. */
+export interface Business extends HostShares {
+  readonly slots: number;
+  /** Room for tasks, and attempts in hand. */
+  readonly free: number;
+  readonly running: number;
+}
+
+/** Above its marks by its own figures, or by its word: it says that it has no room although it has slots left. */
+export function isOverloaded(instance: Business): boolean {
+  const { free, running, slots } = instance;
+  return isAboveMarks(instance) || (free === 0 && running < slots);
+}
+
 /** True for a host that is to get no further task, whatever its slots say. What it does not tell does not count. */
 export function isAboveMarks({ cpu, memory }: HostShares): boolean {
   return (cpu ?? 0) > CPU_MARK || (memory ?? 0) > MEMORY_MARK;

@@ -1,18 +1,14 @@
-import { type HostShares, isAboveMarks } from "./instance-load.js";
+import { type Business, isOverloaded } from "./instance-load.js";
 import { type InstanceFacts, isConnected } from "./runner.js";
 
 /** What an instance has room for, as far as Maia knows. */
-export interface InstanceRoom extends InstanceFacts, HostShares {
+export interface InstanceRoom extends InstanceFacts, Business {
   readonly id: string;
   readonly ledgerId: string;
   /** The store in which it can keep data; null: it has none. */
   readonly storeId: string | null;
-  readonly slots: number;
   /** Attempts that are bound to it and have not ended. */
   readonly bound: number;
-  /** What its last poll said: room for tasks, and attempts in hand. */
-  readonly free: number;
-  readonly running: number;
 }
 
 /** What a step needs of the instance that it goes to: a store to keep its data in, and which one, once that is bound. */
@@ -75,10 +71,4 @@ function hasRoom({ slots, bound }: InstanceRoom): boolean {
 
 function share({ slots, bound }: InstanceRoom): number {
   return (slots - bound) / slots;
-}
-
-/** Above its marks by its own figures, or by its word: it says that it has no room although it has slots left. */
-function isOverloaded(instance: InstanceRoom): boolean {
-  const { free, running, slots } = instance;
-  return isAboveMarks(instance) || (free === 0 && running < slots);
 }

@@ -37,6 +37,8 @@ export interface Load {
 export interface Poll {
   /** Room for so many tasks. */
   readonly free: number;
+  /** True: it takes a task as soon as one of its slots is free. Left out: it takes as many as it has room for now. */
+  readonly accepting?: boolean;
   /** Every attempt in hand whose end the gateway has not confirmed. */
   readonly running: readonly string[];
   readonly gotTasks: readonly string[];

@@ -17,7 +17,8 @@ import type { Snapshots } from "@maia/tasks";
 /** A poll, as far as it says what it may get. */
 export interface Asking {
   readonly instance: InstanceState;
-  readonly free: number;
+  /** So many tasks may go with one answer. */
+  readonly room: number;
   /** Attempts that the instance has. */
   readonly known: ReadonlySet<string>;
   /** Commands that it has. */
@@ -49,11 +50,17 @@ export interface HandOverRules {
 }
 
 /** One answer holds so many tasks; the next poll comes at once. */
-const TASKS_PER_ANSWER = 32;
+export const TASKS_PER_ANSWER = 32;
 
 interface Planned {
   readonly attempt: BoundAttempt;
   readonly action: HandOver;
+}
+
+/** True if there is anything to be done about a poll that arrives. */
+export async function hasOrders(sql: Sql, asking: Asking, rules: HandOverRules, now: Date): Promise<boolean> {
+  if ((await planAll(sql, asking, rules, now)).length > 0) return true;
+  return (await untakenCommands(sql, asking.instance.id)).length > 0;
 }
 
 /** True if there is something for a poll that waits: asked without a write, since most rings are for somebody else. */
@@ -113,7 +120,7 @@ export async function endHere(tx: Tx, attempt: BoundAttempt, end: AttemptEnd, no
 
 /** What to do about each attempt of the instance, as far as there is anything to do and room for it. */
 async function planAll(sql: Sql, asking: Asking, rules: HandOverRules, now: Date): Promise<Planned[]> {
-  const { instance, free, known } = asking;
+  const { instance, room, known } = asking;
   const attempts = await boundAttempts(sql, instance.runnerId, instance.id);
   if (attempts.length === 0) return [];
   const pause = await newestPause(sql, instance.runnerId);
@@ -133,7 +140,7 @@ async function planAll(sql: Sql, asking: Asking, rules: HandOverRules, now: Date
   });
   const handed = planned.filter(({ action }) => action === "hand").sort(handedFirst);
   const others = planned.filter(({ action }) => action !== "hand" && action !== "leave");
-  return [...others, ...handed.slice(0, Math.min(free, TASKS_PER_ANSWER))];
+  return [...others, ...handed.slice(0, Math.min(room, TASKS_PER_ANSWER))];
 }
 
 /** What an answer was lost of comes before what is new. */

@@ -1,9 +1,28 @@
-import { finishCommand, type InstanceState, notePoll, openTransactionsOn, type Tx, takeCommand } from "@maia/db";
+import {
+  finishCommand,
+  type InstanceState,
+  isWorthANote,
+  notePoll,
+  openTransactionsOn,
+  type PollNote,
+  type Sql,
+  type Tx,
+  takeCommand,
+} from "@maia/db";
 import { type JsonObject, MaiaError } from "@maia/domain";
 import type { Call } from "../http/route.js";
 import type { Of } from "../http/shapes.js";
 import { admitInstance, refusedNow, type Speaker, speakerOf, superseded } from "./admission.js";
-import { type Asking, collect, type Found, type HandOverRules, isWorthAWrite, nothing } from "./hand-over.js";
+import {
+  type Asking,
+  collect,
+  type Found,
+  type HandOverRules,
+  hasOrders,
+  isWorthAWrite,
+  nothing,
+  TASKS_PER_ANSWER,
+} from "./hand-over.js";
 import { readyTasks } from "./ready-tasks.js";
 import type { Seat } from "./seat.js";
 import type { poll } from "./shapes.js";
@@ -43,9 +62,9 @@ async function wait(call: PollCall, seat: Seat, speaker: Speaker): Promise<Found
     snapshots: gateway.snapshots,
     autoResumeMs: config.constants.pauseAutoResumeMs,
   };
-  const { found: first, instance } = await db.write((tx) => arrive(tx, call, speaker, rules));
+  const { found: first, instance } = await arrive(call, speaker, rules);
   seat.secretVersion = instance.secretVersion;
-  seat.hasRoom = call.body.free > 0;
+  seat.hasRoom = roomOf(call.body) > 0;
   let found = first;
   while (!isWorthAnAnswer(found)) {
     await seat.next();
@@ -60,27 +79,60 @@ async function wait(call: PollCall, seat: Seat, speaker: Speaker): Promise<Found
   return found;
 }
 
-/** Notes what the poll says, and takes what there is for it, in one write. */
-async function arrive(
-  tx: Tx,
-  { params, body, context: { clock } }: PollCall,
-  speaker: Speaker,
-  rules: HandOverRules,
-): Promise<{ found: Found; instance: InstanceState }> {
-  const now = clock();
-  const before = await admitInstance(tx.sql, speaker, params.id);
-  if (before.stoppedAt !== null) throw new MaiaError("NOT_FOUND", "The instance has said goodbye; say hello");
-  const { free, running, load = {}, stopping = false } = body;
-  await notePoll(tx, before, { free, running: running.length, load, isStopping: stopping }, now);
+interface Arrival {
+  readonly found: Found;
+  readonly instance: InstanceState;
+}
+
+/** A part of a heartbeat: so often a poll is noted that brings no news. */
+const NOTED = 1 / 3;
+
+/** Takes in what the poll says, and what there is for it: in one write, and in none where neither is anything new. */
+async function arrive(call: PollCall, speaker: Speaker, rules: HandOverRules): Promise<Arrival> {
+  const { db, clock, config } = call.context;
+  const { body } = call;
+  const instance = await admitLive(db.sql, call, speaker);
+  const everyMs = config.constants.runnerHeartbeatMs * NOTED;
+  const isNews = (body.gotCommands?.length ?? 0) + (body.results?.length ?? 0) > 0;
+  if (
+    isNews ||
+    isWorthANote(instance, noteOf(body), everyMs, clock()) ||
+    (await hasOrders(db.sql, askingOf(body, instance), rules, clock()))
+  )
+    return db.write((tx) => take(tx, call, speaker, rules));
+  return { found: nothing, instance };
+}
+
+async function take(tx: Tx, call: PollCall, speaker: Speaker, rules: HandOverRules): Promise<Arrival> {
+  const { body, params } = call;
+  const now = call.context.clock();
+  const before = await admitLive(tx.sql, call, speaker);
+  await notePoll(tx, before, noteOf(body), now);
   for (const id of body.gotCommands ?? []) await takeCommand(tx, before.id, id, now);
   for (const { id, result } of body.results ?? []) await finishCommand(tx, before.id, id, result as JsonObject, now);
-  const instance = stopping ? await admitInstance(tx.sql, speaker, params.id) : before;
+  const instance = body.stopping ? await admitInstance(tx.sql, speaker, params.id) : before;
   return { found: await collect(tx, askingOf(body, instance), rules, now), instance };
+}
+
+async function admitLive(sql: Sql, { params }: PollCall, speaker: Speaker): Promise<InstanceState> {
+  const instance = await admitInstance(sql, speaker, params.id);
+  if (instance.stoppedAt === null) return instance;
+  throw new MaiaError("NOT_FOUND", "The instance has said goodbye; say hello");
+}
+
+function noteOf({ free, running, load = {}, stopping = false }: PollCall["body"]): PollNote {
+  return { free, running: running.length, load, isStopping: stopping };
+}
+
+/** How many tasks the instance may be given. The engine binds no more to it than it has slots. */
+function roomOf({ free, accepting }: PollCall["body"]): number {
+  if (accepting === undefined) return free;
+  return accepting ? TASKS_PER_ANSWER : 0;
 }
 
 function askingOf(body: PollCall["body"], instance: InstanceState): Asking {
   const known = new Set([...body.running, ...(body.gotTasks ?? [])]);
-  return { instance, free: body.free, known, got: new Set(body.gotCommands) };
+  return { instance, room: roomOf(body), known, got: new Set(body.gotCommands) };
 }
 
 function isWorthAnAnswer({ attempts, isNews }: Found): boolean {

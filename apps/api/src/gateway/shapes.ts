@@ -96,6 +96,7 @@ export const poll = named(
   "GatewayPoll",
   open({
     free: integer(0, SLOTS_MAX, { description: "Room for so many tasks more" }),
+    accepting: optional(flag({ description: "It takes a task as soon as one of its slots is free" })),
     running: list(id, NAMES_MAX, { description: "Attempts whose end is not confirmed" }),
     gotTasks: optional(list(id, NAMES_MAX)),
     gotCommands: optional(list(id, NAMES_MAX)),

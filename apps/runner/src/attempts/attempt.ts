@@ -65,7 +65,7 @@ export class Attempt {
   /** The lines of the spool from a frame on. Null: that frame is beyond the next one. Only once accepted, and not when over. */
   async follow(options: FollowOptions): Promise<AsyncGenerator<Uint8Array> | null> {
     const follower = this.#followers.add(options);
-    const lines = await this.#log!.readFrom(options.fromSeq, follower.signal);
+    const lines = await this.#log!.readFrom(options.fromSeq, follower.signal, options.lingerMs);
     if (lines === null) follower.leave();
     return lines && this.#followers.until(follower, lines);
   }

@@ -4,6 +4,8 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
   /** The owner that follows; it is sent away when a newer one comes. Null: whoever it is, it may stay. */
   readonly epoch: number | null;
+  /** How long to wait for more before lines are read, unless it is the end. In milliseconds; 0 unless given. */
+  readonly lingerMs?: number;
   /** True: the follower names the attempt regularly, so that its connection alone does not count as being asked about. */
   readonly promisesToAsk: boolean;
 }

@@ -27,16 +27,19 @@ export class FrameLog {
     resolve();
   }
 
-  /** Lines from frame `seq` on, up to the end. Null: that frame is beyond the next one. The caller iterates what it gets. */
-  async readFrom(seq: number, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array> | null> {
+  /**
+   * Lines from frame `seq` on, up to the end; who waited for more of them waits `lingerMs` longer for what comes right after.
+   * Null: that frame is beyond the next one. The caller iterates what it gets.
+   */
+  async readFrom(seq: number, signal: AbortSignal, lingerMs = 0): Promise<AsyncGenerator<Uint8Array> | null> {
     this.#readers++;
     const offset = await this.spool.offsetOf(seq);
-    if (offset !== null) return this.#read(offset, signal);
+    if (offset !== null) return this.#read(offset, signal, lingerMs);
     await this.#release();
     return null;
   }
 
-  async *#read(from: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *#read(from: number, signal: AbortSignal, lingerMs: number): AsyncGenerator<Uint8Array> {
     const wake = () => this.wake();
     signal.addEventListener("abort", wake);
     try {
@@ -47,12 +50,26 @@ export class FrameLog {
         offset += bytes.length;
         if (bytes.length > 0) yield bytes;
         else if (isOver) return;
-        else await rung;
+        else {
+          await rung;
+          await this.#linger(lingerMs, signal);
+        }
       }
     } finally {
       signal.removeEventListener("abort", wake);
       await this.#release();
     }
+  }
+
+  /** Waits so long, or until the end. */
+  async #linger(ms: number, signal: AbortSignal): Promise<void> {
+    let isEnough = ms === 0;
+    const timer = setTimeout(() => {
+      isEnough = true;
+      this.wake();
+    }, ms);
+    while (!isEnough && !this.#isOver && !signal.aborted) await this.#bell.promise;
+    clearTimeout(timer);
   }
 
   async #release(): Promise<void> {

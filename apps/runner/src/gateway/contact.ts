@@ -40,8 +40,6 @@ export class Contact {
   #poll = new AbortController();
   #hasNews = false;
   #soon: NodeJS.Timeout | null = null;
-  /** The room that the last poll named. */
-  #toldFree = 0;
   /** Transactions that are open here, as the last answer said, and who waits for there to be none. */
   #openTransactions = 0;
   readonly #closed: (() => void)[] = [];
@@ -57,11 +55,6 @@ export class Contact {
       this.#hasNews = true;
       this.#poll.abort();
     }, NEWS_MS);
-  }
-
-  /** Says that there may be room again, which is news to a gateway that has heard that there is none. */
-  room(): void {
-    if (this.#toldFree === 0) this.news();
   }
 
   /** Settles once the gateway knows of no transaction that is open here. */
@@ -108,7 +101,6 @@ export class Contact {
     this.#poll = new AbortController();
     this.#hasNews = false;
     const poll = this.#describe();
-    this.#toldFree = poll.free;
     const answer = await client.poll(poll, AbortSignal.any([signal, this.#poll.signal]));
     this.#openTransactions = answer.openTransactions;
     if (answer.openTransactions === 0) for (const closed of this.#closed.splice(0)) closed();
@@ -124,11 +116,11 @@ export class Contact {
     const now = load();
     const isStopped = isStopping();
     const results = commands.results();
+    const accepting =
+      !(isStopped && this.#openTransactions === 0) && !client.isRefused && marks.exceededBy(now) === null;
     return {
-      free:
-        (isStopped && this.#openTransactions === 0) || client.isRefused || marks.exceededBy(now) !== null
-          ? 0
-          : tasks.free,
+      free: accepting ? tasks.free : 0,
+      accepting,
       running: [...new Set([...reports.ids(), ...tasks.coming()])].slice(-MAX_NAMED),
       gotTasks: tasks.got(),
       gotCommands: commands.got(),

@@ -79,7 +79,6 @@ class GatewayCarrier implements Carrier {
       ...common,
       signal: this.#reporting.signal,
       contact: this.#firstContact.promise,
-      onRoom: () => this.#contact.room(),
     });
     this.#tasks = new Tasks({
       ...common,

@@ -5,7 +5,6 @@ export interface LinesFacts {
   /** How many frames have a number: all but the exit. */
   readonly numbered: number;
   readonly artifacts: readonly ArtifactFrame[];
-  readonly hasExit: boolean;
 }
 
 export function readLines(lines: Uint8Array): LinesFacts {
@@ -14,6 +13,13 @@ export function readLines(lines: Uint8Array): LinesFacts {
   return {
     numbered: frames.filter((frame) => "seq" in frame).length,
     artifacts: frames.filter((frame) => frame.type === "artifact"),
-    hasExit: frames.at(-1)?.type === "exit",
   };
 }
+
+/** The lines before the artifact of that content. */
+export function linesBefore(lines: Uint8Array, sha256: string): Uint8Array {
+  const at = Buffer.from(lines.buffer, lines.byteOffset, lines.length).indexOf(`"sha256":"${sha256}"`);
+  return lines.subarray(0, lines.lastIndexOf(NEWLINE, at) + 1);
+}
+
+const NEWLINE = 0x0a;

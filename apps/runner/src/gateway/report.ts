@@ -1,11 +1,11 @@
-import { ExecutorError, encodeFrame } from "@maia/runner-protocol";
+import { type ArtifactFrame, ExecutorError, encodeFrame } from "@maia/runner-protocol";
 import { type GatewayClient, GatewayError, type HeldAttempt } from "@maia/runner-protocol/client";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
 import { lostExit } from "../attempts/attempt.js";
 import type { Attempts } from "../attempts/attempts.js";
 import { Backoff, pause } from "./backoff.js";
-import { readLines } from "./lines.js";
+import { linesBefore, readLines } from "./lines.js";
 import { BytesGoneError, Uploads } from "./uploads.js";
 
 export interface ReportDeps {
@@ -15,14 +15,14 @@ export interface ReportDeps {
   readonly logger: Logger;
   /** Told that another process speaks for this instance. */
   readonly onSuperseded: () => void;
-  /** Told that an attempt may have made room. */
-  readonly onRoom: () => void;
   readonly signal: AbortSignal;
 }
 
 const RETRY_MS = { first: 200, most: 10_000 } as const;
 /** How often the gateway may call the same frames unacceptable before the attempt is given up. */
 const REFUSALS = 5;
+/** How long frames wait for those that come right after, unless the exit is among them: each request is a commit. */
+const LINGER_MS = 10;
 const HEARTBEAT = Buffer.from(encodeFrame({ type: "heartbeat" }));
 
 /**
@@ -73,12 +73,22 @@ export class Report {
     if (this.#isConfirmed) return;
     let nextSeq = fromSeq;
     for await (const lines of await this.#lines(fromSeq)) {
-      const { numbered, artifacts, hasExit } = readLines(lines);
-      if (hasExit) this.deps.onRoom();
-      if (this.#problem === null) await this.#uploads.bringSmall(artifacts);
+      const { numbered, artifacts } = readLines(lines);
+      if (this.#problem === null) await this.#bringSmall(artifacts, lines);
       await this.#post(lines);
       nextSeq += numbered;
       if (this.#isConfirmed || this.nextSeq !== nextSeq) return;
+    }
+  }
+
+  /** Brings the bytes of artifacts; where some are gone, the lines before them at least. */
+  async #bringSmall(artifacts: readonly ArtifactFrame[], lines: Uint8Array): Promise<void> {
+    try {
+      await this.#uploads.bringSmall(artifacts);
+    } catch (error) {
+      const before = error instanceof BytesGoneError ? linesBefore(lines, error.sha256) : new Uint8Array();
+      if (before.length > 0) await this.#post(before);
+      throw error;
     }
   }
 
@@ -97,7 +107,7 @@ export class Report {
     if (this.#problem !== null) return givenUp(fromSeq, this.#problem);
     try {
       const found = await attempts.find(attemptId, null);
-      const lines = await found.follow({ fromSeq, epoch: null, promisesToAsk: true, signal });
+      const lines = await found.follow({ fromSeq, epoch: null, promisesToAsk: true, lingerMs: LINGER_MS, signal });
       return lines ?? attempts.remains(attemptId, fromSeq);
     } catch (error) {
       if (error instanceof ExecutorError && error.code === "ATTEMPT_LOST") return attempts.remains(attemptId, fromSeq);

@@ -62,6 +62,5 @@ export class Reports {
     if (deps.attempts.isRunning(attemptId)) await deps.attempts.cancel(attemptId, "kill"); // it was ended elsewhere
     await deps.attempts.forget(attemptId);
     await deps.unconfirmed.remove(attemptId);
-    deps.onRoom();
   }
 }

@@ -8,6 +8,10 @@ const SMALL_BYTES = 262_144;
 /** An artifact whose bytes the runner does not have any more. */
 export class BytesGoneError extends Error {
   override readonly name = "BytesGoneError";
+
+  constructor(readonly sha256: string) {
+    super(`the bytes of the artifact ${sha256} are gone`);
+  }
 }
 
 /** Brings the bytes of an attempt's artifacts to the gateway, before the frames that name them. */
@@ -46,7 +50,7 @@ export class Uploads {
   async #put(sha256: string): Promise<void> {
     const { client, blobs, signal } = this.deps;
     if (this.#sent.has(sha256)) return;
-    if (!(await blobs.touch(sha256))) throw new BytesGoneError(`the bytes of the artifact ${sha256} are gone`);
+    if (!(await blobs.touch(sha256))) throw new BytesGoneError(sha256);
     await client.putBlob(this.attempt, sha256, { path: blobs.path(sha256) }, signal);
     this.#sent.add(sha256);
   }
