@@ -5,11 +5,13 @@ import {
   createJob,
   type IntakeContext,
   parseJobRequest,
+  resolveRequest,
   type Upload,
 } from "@maia/intake";
 import { sniffMime } from "@maia/storage";
+import { type Keeper, keeperOf, sendAfar } from "./afar/send-afar.js";
 import type { ApiContext } from "./context.js";
-import type { UploadedPart } from "./http/multipart.js";
+import type { KeepPart, UploadedPart } from "./http/multipart.js";
 import type { Call } from "./http/route.js";
 
 /** What intake works with, taken from ours. */
@@ -24,10 +26,30 @@ export function batchContext(context: ApiContext): BatchContext {
   return { ...intakeContext(context), blobs, parseJson, itemsMax: config.constants.batchItemsMax };
 }
 
-/** Stores a file while it comes in. @throws {MaiaError} INVALID, TOO_LARGE, STORAGE_FULL */
-export async function keepUpload({ context }: Call, part: UploadedPart, signal: AbortSignal): Promise<Upload> {
-  const problem = fileNameProblem(part.name);
-  if (problem) throw invalid([{ pointer: "/files", message: `the name of a file ${problem}` }]);
+/**
+ * Takes the files of one request while they come in: into Maia's store, or, where the job's data stays at its runner, into
+ * that one's, all into the same. @throws {MaiaError} INVALID, TOO_LARGE, STORAGE_FULL, RUNNER_NOT_CONNECTED
+ */
+export function uploadTaker(call: Call): KeepPart<Upload> {
+  let keeper: Promise<Keeper> | null = null;
+  return async (part, signal, request) => {
+    const problem = fileNameProblem(part.name);
+    if (problem) throw invalid([{ pointer: "/files", message: `the name of a file ${problem}` }]);
+    const runnerId = request && (await keepingRunner(call, await request));
+    if (runnerId === null) return keepUpload(call, part, signal);
+    keeper ??= keeperOf(call.context, runnerId);
+    return sendAfar(call.context, await keeper, part, signal);
+  };
+}
+
+/** The runner at which the data of the job stays that is asked for; null: it comes to Maia. */
+async function keepingRunner({ context, caller }: Call, request: unknown): Promise<string | null> {
+  const who = { principal: caller.id, projects: caller.projects };
+  const { dataResidency, runnerId } = await resolveRequest(context.db.sql, parseJobRequest(request), who);
+  return dataResidency === "runner" ? runnerId : null;
+}
+
+async function keepUpload({ context }: Call, part: UploadedPart, signal: AbortSignal): Promise<Upload> {
   const { sha256, sizeBytes } = await context.blobs.put(part.bytes, {
     maxBytes: context.config.constants.uploadFileMax,
     signal,

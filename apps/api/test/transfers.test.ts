@@ -17,7 +17,7 @@ let us: ScriptedRunner;
 beforeEach(async () => {
   const { constants } = readConfig({});
   api = await openTestApi({
-    constants: { ...constants, runnerHeartbeatMs: 100, transferWaitMs: 5_000, streamIdleMs: 600_000 },
+    constants: { ...constants, runnerHeartbeatMs: 100, transferWaitMs: 600_000, streamIdleMs: 600_000 },
   });
   runner = await aRunner(api, "eu-1");
   us = await ScriptedRunner.connect(api, runner);
@@ -153,6 +153,17 @@ describe("Bytes that a runner keeps", () => {
     const { status, json } = await download;
     expect([status, json.code]).toEqual([410, "CONTENT_GONE"]);
     expect(json.detail).toBe("The runner eu-1 kept these bytes, and they are not in its store any more");
+  });
+
+  it("are asked for anew where the process ends that was asked, and another one takes its place (F79)", async () => {
+    const download = content(await keptArtifact());
+    const first = await asked();
+    await us.hello({ storeId: STORE }); // the next process of the same instance
+    const second = await asked();
+    expect(second.transferId).not.toBe(first.transferId);
+    expect((await put(first.transferId, BYTES)).status).toBe(404);
+    expect((await put(second.transferId, BYTES)).status).toBe(204);
+    expect(await outcome(download)).toEqual([200, BYTES]);
   });
 
   it("cannot be had from a runner that is gone, or has another store by now (F79)", async () => {

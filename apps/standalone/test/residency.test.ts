@@ -209,8 +209,48 @@ describe("An environment that keeps its data at the runner", () => {
     const uploaded = await ask({ files: [{ name: "a.txt", sha256 }] });
     expect([uploaded.status, uploaded.body.errors]).toEqual([
       422,
-      [{ pointer: "/files", message: expect.stringMatching(/must be empty: .* name them in urlFiles/) }],
+      [{ pointer: "/files", message: expect.stringMatching(/send files as multipart.* or name them in urlFiles/) }],
     ]);
+  });
+
+  it("has files that come with the request passed on to the runner's store, and kept nowhere else (F79)", async () => {
+    const { client } = maia;
+    const count = `export default ({ files }) => ({ length: files.map(({ path }) => readFileSync(path, "utf8").length) });\n`;
+    const steps = [{ key: "count", script: `import { readFileSync } from "node:fs";\n${count}` }];
+    const inputSpec = { version: 2, filesInput: { uploadFiles: { required: true, maxItems: 2 } } };
+    const outputsSpec = { version: 1, outputs: { length: { stepKey: "count", field: "length" } } };
+    await client.apply({ name: "sent", inputSpec, outputsSpec, steps });
+    const send = async (order: "first" | "last") => {
+      const form = new FormData();
+      const request = JSON.stringify({ workflow: "sent", environment: "eu" });
+      if (order === "first") form.append("request", request);
+      form.append("files", new Blob([BYTES]), "one.txt");
+      form.append("files", new Blob([BYTES.repeat(2_000)]), "two.txt");
+      if (order === "last") form.append("request", request);
+      const authorization = `Bearer ${client.key}`;
+      const answer = await fetch(`${maia.url}/v1/jobs`, { method: "POST", headers: { authorization }, body: form });
+      return { status: answer.status, body: (await answer.json()) as { id: string; code: string } };
+    };
+    expect(await send("first")).toMatchObject({ status: 503, body: { code: "RUNNER_NOT_CONNECTED" } });
+    await dial();
+    await eventually("the runner is there", async () => {
+      const { connected } = await client.get<{ connected: boolean }>("/v1/runners/eu-1");
+      return connected;
+    });
+    const job = await send("first");
+    expect(job.status).toBe(201);
+    const run = await client.finished(job.body.id);
+    expect([run.failure, run.outputs]).toEqual([null, { length: [BYTES.length, BYTES.length * 2_000] }]);
+    const inputs = (run as unknown as { inputs: { id: string; mime: string; location: object }[] }).inputs;
+    const location = { residency: "runner", runnerName: "eu-1" };
+    expect(inputs).toMatchObject([
+      { mime: "text/plain", location },
+      { mime: "text/plain", location },
+    ]);
+    const bytes = await client.call<string>("GET", `/v1/files/${inputs[1]!.id}/content`);
+    expect(bytes.body === BYTES.repeat(2_000)).toBe(true);
+    expect(await filesWith(maia.dataDir, MARKER)).toEqual([]);
+    expect(await send("last")).toMatchObject({ status: 422, body: { code: "INVALID" } });
   });
 
   it("has files behind URLs fetched by the runner, through its own guard, and read from its store (F79, G18)", async () => {

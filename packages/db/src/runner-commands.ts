@@ -2,7 +2,7 @@ import { type JsonObject, newId } from "@maia/domain";
 import { toDbTime } from "./time.js";
 import type { Sql, Tx } from "./types.js";
 
-export type RunnerCommandType = "STOP" | "RESTART" | "CONNECTIVITY" | "SEND" | "FETCH";
+export type RunnerCommandType = "STOP" | "RESTART" | "CONNECTIVITY" | "SEND" | "FETCH" | "RECEIVE";
 
 /** Something that an instance is to do. */
 export interface NewRunnerCommand {

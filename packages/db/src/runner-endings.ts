@@ -23,9 +23,9 @@ export function liveInstances(sql: Sql, runnerId: string): Promise<LiveInstance[
 export function storeHolders(
   sql: Sql,
   { runnerId, storeId }: { readonly runnerId: string; readonly storeId: string },
-): Promise<{ readonly id: string }[]> {
+): Promise<{ readonly id: string; readonly generation: number }[]> {
   return sql.all(
-    `SELECT "id" FROM "RunnerInstance" WHERE "runnerId" = ? AND "storeId" = ? AND "silentAt" IS NULL AND "stoppedAt" IS NULL
+    `SELECT "id", "generation" FROM "RunnerInstance" WHERE "runnerId" = ? AND "storeId" = ? AND "silentAt" IS NULL AND "stoppedAt" IS NULL
      ORDER BY "lastSeenAt" DESC, "id" DESC`,
     runnerId,
     storeId,

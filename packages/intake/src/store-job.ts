@@ -1,4 +1,4 @@
-import { HOSTED_RUNNER, keepBlob, type Tx, toDbTime } from "@maia/db";
+import { HOSTED_RUNNER, keepBlob, noteContent, noteStoredAfar, type Tx, toDbTime } from "@maia/db";
 import { type DataResidency, inputFilePath, invalid, newId, type Trigger } from "@maia/domain";
 import type { JobRequest, JobUrlFile } from "./job-request.js";
 import { type Upload, unknownBlob } from "./prepare-job.js";
@@ -117,11 +117,12 @@ async function insertUpload(
   file: Upload,
   now: Date,
 ): Promise<void> {
-  await keepBlob(tx, file, projectId, now);
+  const id = newId("file", now);
+  await (file.keptBy ? noteContent(tx, file, now) : keepBlob(tx, file, projectId, now));
   await tx.sql.run(
     `INSERT INTO "InputFile" ("id", "jobRunId", "position", "name", "source", "status", "sha256", "path", "sizeBytes", "mime", "createdAt")
      VALUES (?, ?, ?, ?, 'upload', 'READY', ?, ?, ?, ?, ?)`,
-    newId("file", now),
+    id,
     jobId,
     position,
     file.name,
@@ -131,6 +132,7 @@ async function insertUpload(
     file.mime,
     toDbTime(now),
   );
+  if (file.keptBy) await noteStoredAfar(tx, id, { ...file.keptBy, ...file });
 }
 
 async function insertUrlFile(tx: Tx, jobId: string, position: number, file: JobUrlFile, now: Date): Promise<void> {

@@ -64,7 +64,14 @@ export interface PollAnswer {
 }
 
 /** What a runner is told to do. Types that it does not know are confirmed and passed over. */
-export type Command = CancelCommand | StopCommand | ConnectivityCommand | SendCommand | FetchCommand | UnknownCommand;
+export type Command =
+  | CancelCommand
+  | StopCommand
+  | ConnectivityCommand
+  | SendCommand
+  | ReceiveCommand
+  | FetchCommand
+  | UnknownCommand;
 
 export interface CancelCommand {
   readonly id: string;
@@ -113,6 +120,18 @@ export interface FetchCommand {
   readonly redirectsMax: number;
   /** The waits before it is tried again. In milliseconds. */
   readonly retryMs: readonly number[];
+}
+
+/** Take bytes that somebody sends into the runner's own store. Its result is `{sha256, sizeBytes, mime}` or `{error}`. */
+export interface ReceiveCommand {
+  readonly id: string;
+  readonly type: "RECEIVE";
+  /** Where they are to be had. */
+  readonly transferId: string;
+  readonly storeId: string;
+  /** What their sender says of them; their bytes tell better what they are. */
+  readonly name: string | null;
+  readonly mime: string | null;
 }
 
 export interface UnknownCommand {

@@ -7,7 +7,7 @@ import { takeFrames } from "./frames.js";
 import { greet, takeLeave } from "./instances.js";
 import { answerPoll } from "./poll.js";
 import { about, framesAnswer, hello, helloAnswer, poll, pollAnswer, unusedAnswer, unusedQuestion } from "./shapes.js";
-import { takeTransfer } from "./take-transfer.js";
+import { giveTransfer, takeTransfer } from "./take-transfer.js";
 import { findUnused } from "./unused-content.js";
 
 const common = { tag: "Gateway", permission: "gateway.use" } as const;
@@ -135,6 +135,16 @@ export const gatewayRoutes: readonly Route[] = [
       201: { description: "They are known now", shape: blob },
     },
     handler: takeBlob,
+  }),
+  route({
+    ...common,
+    method: "get",
+    path: "/v1/gateway/transfers/{id}",
+    operationId: "getTransfer",
+    summary: "Bytes that somebody sends to the runner's store, which the command RECEIVE has told of",
+    requestHeaders: ofInstance,
+    answers: { 200: { description: "The bytes, as they come", content: bytes } },
+    handler: giveTransfer,
   }),
   route({
     ...common,

@@ -120,7 +120,7 @@ export const pollAnswer = named(
       object(
         {
           id: text(),
-          type: choice(["CANCEL", "STOP", "RESTART", "CONNECTIVITY", "SEND", "FETCH"]),
+          type: choice(["CANCEL", "STOP", "RESTART", "CONNECTIVITY", "SEND", "FETCH", "RECEIVE"]),
           attemptId: optional(text({ description: "Of CANCEL" })),
           token: optional(text({ description: "Of CANCEL: the attempt's, for who never got its task" })),
           mode: optional(choice(["stop", "kill"])),

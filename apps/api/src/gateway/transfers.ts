@@ -1,13 +1,19 @@
 import { randomBytes } from "node:crypto";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { HttpProblem } from "../http/problems.js";
 
-/** What came to a transfer: a request whose body has the bytes, or why they cannot be had. */
-export type Arrival = { readonly req: IncomingMessage } | { readonly problem: string };
+/** Who came to a transfer: a request whose body has the bytes, an answer that takes them, or why nothing comes of it. */
+export type Arrival =
+  | { readonly req: IncomingMessage }
+  | { readonly res: ServerResponse }
+  | { readonly problem: string };
+
+/** Whether the instance brings the bytes, or takes them. */
+export type Direction = "bring" | "take";
 
 /**
- * Bytes that somebody waits for, and that one instance of a runner is to bring. It passes them on and keeps nothing; its id is
- * a secret that only that instance is told.
+ * Bytes that one instance of a runner is to bring or to take. They pass through and are kept nowhere; the id is a secret that
+ * only that instance is told.
  */
 export class Transfer implements Disposable {
   readonly id = `trf_${randomBytes(24).toString("hex")}`;
@@ -17,6 +23,7 @@ export class Transfer implements Disposable {
 
   constructor(
     readonly instanceId: string,
+    readonly direction: Direction,
     private readonly onClose: (id: string) => void,
   ) {
     this.#end.promise.catch(() => {}); // whoever brings the bytes hears of it, if anybody does
@@ -27,8 +34,8 @@ export class Transfer implements Disposable {
     return this.#arrival.promise;
   }
 
-  /** Hands over what came. Settles when whoever waits has all of it. @throws {HttpProblem} NOT_FOUND when nobody waits. */
-  take(arrival: Arrival): Promise<void> {
+  /** Hands over who came. Settles when all bytes have passed. @throws {HttpProblem} NOT_FOUND when nobody waits. */
+  meet(arrival: Arrival): Promise<void> {
     if (this.#isTaken) throw nobodyWaits();
     this.#isTaken = true;
     this.#arrival.resolve(arrival);
@@ -52,8 +59,8 @@ export class Transfer implements Disposable {
 export class Transfers {
   readonly #open = new Map<string, Transfer>();
 
-  open(instanceId: string): Transfer {
-    const transfer = new Transfer(instanceId, (id) => this.#open.delete(id));
+  open(instanceId: string, direction: Direction): Transfer {
+    const transfer = new Transfer(instanceId, direction, (id) => this.#open.delete(id));
     this.#open.set(transfer.id, transfer);
     return transfer;
   }

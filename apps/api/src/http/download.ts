@@ -6,10 +6,10 @@ import type { StoredAfar } from "@maia/db";
 import { MaiaError } from "@maia/domain";
 import type { BlobStore } from "@maia/storage";
 import type { Request } from "express";
+import { type Coming, fetchAfar, type Part } from "../afar/fetch-afar.js";
 import { isKnown } from "./precondition.js";
 import { HttpProblem } from "./problems.js";
 import type { Call } from "./route.js";
-import { type Coming, fetchAfar, type Part } from "./stored-afar.js";
 
 /** A file to be served: its bytes are at hand, in the blob store, or in the store of a runner. */
 export interface Download {

@@ -8,7 +8,7 @@ import { readMultipart } from "../http/multipart.js";
 import { type Call, created, ok, type Route, route } from "../http/route.js";
 import { choice, type JsonSchema, list, named, object, optional, text } from "../http/shapes.js";
 import { idempotencyKeyOf, replayHeader } from "../idempotency.js";
-import { keepUpload, takeJob } from "../job-intake.js";
+import { takeJob, uploadTaker } from "../job-intake.js";
 import { found, narrowedTo, workflowOf } from "../lookup.js";
 import { inProject, inTime, madeBetween, pageOf, pageRequest, paging, partOf } from "../present/common.js";
 import { jobRun, jobStatuses, presentJob } from "../present/job.js";
@@ -193,7 +193,7 @@ async function readRequest(call: Call): Promise<{ request: unknown; uploads: rea
     depthMax: body.depthMax,
     idleMs: uploadIdleMs,
   };
-  const { request, files } = await readMultipart(req, limits, (part, signal) => keepUpload(call, part, signal));
+  const { request, files } = await readMultipart(req, limits, uploadTaker(call));
   return { request, uploads: files };
 }
 

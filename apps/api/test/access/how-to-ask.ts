@@ -158,6 +158,7 @@ export const howToAsk: Readonly<Record<string, HowToAsk>> = {
     status: 200,
     audit: null,
   },
+  getTransfer: { ask: [(scene) => scene.sending()], status: 200 },
   putTransfer: { ask: [(scene) => scene.transfer()], status: 204, audit: null },
 
   listJobs: {

@@ -95,6 +95,22 @@ export class Scene {
     return { path: `/v1/gateway/transfers/${command.transferId}`, headers: generationOf(process), text: "1234" };
   }
 
+  /** A file that somebody sends to a process of the runner, which keeps data. */
+  async sending() {
+    const { api, runner, projectId } = this;
+    const process = await this.#process();
+    await process.hello({ storeId: `sto_${this.name()}` });
+    const environment = { name: this.name(), dataResidency: "runner", defaultRunner: runner.id };
+    await api.post(`/v1/projects/${projectId}/environments`, environment);
+    const form = new FormData();
+    const { id } = await this.workflow();
+    form.append("request", JSON.stringify({ workflow: id, environment: environment.name }));
+    form.append("files", new Blob(["content"]), "a.txt");
+    void api.request("POST", "/v1/jobs", { body: form });
+    const [command] = (await process.poll()).json.commands;
+    return { path: `/v1/gateway/transfers/${command.transferId}`, headers: generationOf(process) };
+  }
+
   #process(): Promise<ScriptedRunner> {
     return ScriptedRunner.connect(this.api, this.runner, `lgr_${this.name()}`);
   }

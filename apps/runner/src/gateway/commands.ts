@@ -78,6 +78,8 @@ export class Commands {
         return this.#tell(command.id, await this.#tried(command.host, command.port, command.timeoutMs));
       case "SEND":
         return this.deps.errands.send(command);
+      case "RECEIVE":
+        return this.#tell(command.id, await this.deps.errands.receive(command));
       case "FETCH":
         return this.#tell(command.id, await this.deps.errands.fetch(command));
       case "UNKNOWN":

@@ -1,5 +1,5 @@
 import { download, type Resolve, type UrlAllow } from "@maia/outbound";
-import type { FetchCommand, SendCommand } from "@maia/runner-protocol";
+import type { FetchCommand, ReceiveCommand, SendCommand } from "@maia/runner-protocol";
 import type { GatewayClient } from "@maia/runner-protocol/client";
 import type { Logger } from "@maia/service";
 import { sniffMime } from "@maia/storage";
@@ -16,13 +16,14 @@ export interface ErrandsDeps {
 }
 
 /** How many transfers and downloads go on at once. */
-const AT_ONCE = { sends: 16, fetches: 4 } as const;
+const AT_ONCE = { sends: 16, receives: 16, fetches: 4 } as const;
 /** Longest reason that a result has room for, in characters. */
 const REASON_MAX = 1_000;
 
-/** What the gateway asks of the runner's store: to send what is in it, and to bring something in. */
+/** What the gateway asks of the runner's store: to send what is in it, and to take something in. */
 export class Errands {
   readonly #sends = pLimit(AT_ONCE.sends);
+  readonly #receives = pLimit(AT_ONCE.receives);
   readonly #fetches = pLimit(AT_ONCE.fetches);
 
   constructor(private readonly deps: ErrandsDeps) {}
@@ -35,6 +36,22 @@ export class Errands {
   /** Brings what is behind a URL into the store; gives what is to be told of it. */
   fetch(command: FetchCommand): Promise<object> {
     return this.#fetches(() => this.#fetch(command));
+  }
+
+  /** Takes bytes that somebody sends into the store; gives what is to be told of them. */
+  receive(command: ReceiveCommand): Promise<object> {
+    return this.#receives(() => this.#receive(command));
+  }
+
+  async #receive({ storeId, transferId, name, mime }: ReceiveCommand): Promise<object> {
+    const { keep, client, signal } = this.deps;
+    if (keep?.storeId !== storeId) return { error: `the runner has another store than ${storeId} by now` };
+    try {
+      const { sha256, sizeBytes } = await keep.blobs.put(client.getTransfer(transferId, signal), { signal });
+      return { sha256, sizeBytes, mime: await sniffMime(keep.blobs.path(sha256), { declared: mime, name }) };
+    } catch (error) {
+      return { error: (error as Error).message.slice(0, REASON_MAX) };
+    }
   }
 
   async #send(command: SendCommand): Promise<void> {

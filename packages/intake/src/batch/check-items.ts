@@ -58,7 +58,7 @@ export class ItemChecker {
       const { files, ...item } = Reader.read(value, readItem);
       const reserved = checkParamsReserved(item.params);
       if (reserved.length > 0) return { issues: reserved, code: "RESERVED_KEY" };
-      const kept = uploadProblems(this.target, files.length);
+      const kept = uploadProblems(this.target, files);
       if (kept.length > 0) return { issues: kept, code: "INVALID" };
       const known = files.length === 0 ? [] : await this.#find(files);
       const broken = checkFiles(this.target.inputSpec, known, item.urlFiles);

@@ -154,6 +154,16 @@ export class GatewayClient {
     await this.#call(path, () => ({ method: "PUT", headers, body: open(), signal }));
   }
 
+  /** Bytes that somebody sends to the runner's store, as they come. */
+  async *getTransfer(transferId: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { body } = await this.#open(paths.gatewayTransfer(transferId), () => ({ method: "GET", signal }));
+    try {
+      yield* untilIdle(body, this.#answerMs);
+    } catch (error) {
+      throw gatewayUnreachable(error);
+    }
+  }
+
   /** Says that the bytes that are waited for cannot be had, and why. */
   async refuseTransfer(transferId: string, problem: string, signal?: AbortSignal): Promise<void> {
     const headers = { [TRANSFER_PROBLEM_HEADER]: encodeURIComponent(problem), "content-type": "text/plain" };

@@ -64,6 +64,11 @@ function parseStoreCommand(value: { readonly [name: string]: unknown }, id: stri
     const isPart = isInteger(start, 0) && isInteger(end, start) && end < sizeBytes;
     return isPart ? { id, type, storeId, transferId, sha256, sizeBytes, start, end } : null;
   }
+  const { name, mime } = value;
+  if (type === "RECEIVE" && isId(transferId)) {
+    const text = (told: unknown) => (typeof told === "string" ? told : null);
+    return { id, type, storeId, transferId, name: text(name), mime: text(mime) };
+  }
   const { url, wireMax, totalMs, redirectsMax, retryMs } = value;
   const isBounded = isInteger(wireMax, 0) && isInteger(totalMs, 1) && isInteger(redirectsMax, 0);
   if (type !== "FETCH" || typeof url !== "string" || !isBounded || !Array.isArray(retryMs)) return null;
