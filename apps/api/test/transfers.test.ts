@@ -177,6 +177,58 @@ describe("Bytes that a runner keeps", () => {
   });
 });
 
+describe("A file in a request for a job whose data stays at its runner", () => {
+  /** Asks for a job with a file, and takes the file as the runner does, up to telling of it. */
+  async function sent(file: string): Promise<{ job: Promise<Answer>; taken: Answer; commandId: string }> {
+    await published(api, "sent");
+    await api.post("/v1/projects/default/environments", {
+      name: "eu",
+      dataResidency: "runner",
+      defaultRunner: runner.id,
+    });
+    const form = new FormData();
+    form.append("request", JSON.stringify({ workflow: "sent", environment: "eu" }));
+    form.append("files", new Blob([file]), "a.txt");
+    const job = api.request("POST", "/v1/jobs", { body: form });
+    for (;;) {
+      const { commands } = (await us.poll()).json as { commands: { id: string; type: string; transferId: string }[] };
+      const receive = commands.find(({ type }) => type === "RECEIVE");
+      if (!receive) continue;
+      const headers = { "Maia-Generation": String(us.generation) };
+      const taken = await api.request("GET", `/v1/gateway/transfers/${receive.transferId}`, { key: us.token, headers });
+      return { job, taken, commandId: receive.id };
+    }
+  }
+
+  const told = (commandId: string, result: object) =>
+    us.poll({ gotCommands: [commandId], results: [{ id: commandId, result }] });
+
+  it("is passed on to an instance, whose word of it counts where it fits, and is known in no project (F79)", async () => {
+    const { job, taken, commandId } = await sent(BYTES);
+    expect([taken.status, taken.text]).toEqual([200, BYTES]);
+    const sha256 = sha256Hex(BYTES);
+    await told(commandId, { sha256, sizeBytes: BYTES.length, mime: "text/plain" });
+    const { status, json } = await job;
+    expect(status).toBe(201);
+    const text = `SELECT f."status", f."sha256", s."storeId" FROM "InputFile" f JOIN "StoredAfar" s ON s."ownerId" = f."id" WHERE f."jobRunId" = ?`;
+    expect(await api.db.sql.get(text, json.id)).toEqual({ status: "READY", sha256, storeId: STORE });
+    expect((await api.request("HEAD", `/v1/blobs/${sha256}`)).status).toBe(404);
+    const again = { workflow: "sent", files: [{ name: "a.txt", sha256 }] };
+    expect((await api.post("/v1/jobs", again)).json.code).toBe("BLOB_UNKNOWN");
+  });
+
+  it.each([
+    [503, "RUNNER_NOT_CONNECTED", { error: "its disk is full" }],
+    [422, "HASH_MISMATCH", { sha256: sha256Hex("others"), sizeBytes: 6, mime: "text/plain" }],
+  ])("makes no job where the runner has not kept it: %s %s (F79)", async (status, code, result) => {
+    const { job, commandId } = await sent(BYTES);
+    await told(commandId, result);
+    const answer = await job;
+    expect([answer.status, answer.json.code]).toEqual([status, code]);
+    expect(await api.db.sql.all(`SELECT "id" FROM "JobRun"`)).toEqual([]);
+  });
+});
+
 describe("The frames of an attempt whose data stays at its runner", () => {
   const artifact = (more: object): Frame => {
     const file = { name: "a.txt", sha256: sha256Hex(BYTES), sizeBytes: BYTES.length, mime: "text/plain" };

@@ -249,8 +249,8 @@ describe("An environment that keeps its data at the runner", () => {
     ]);
     const bytes = await client.call<string>("GET", `/v1/files/${inputs[1]!.id}/content`);
     expect(bytes.body === BYTES.repeat(2_000)).toBe(true);
+    expect(await send("last")).toMatchObject({ status: 422, body: { code: "INVALID" } }); // nobody knew where to yet
     expect(await filesWith(maia.dataDir, MARKER)).toEqual([]);
-    expect(await send("last")).toMatchObject({ status: 422, body: { code: "INVALID" } });
   });
 
   it("has files behind URLs fetched by the runner, through its own guard, and read from its store (F79, G18)", async () => {

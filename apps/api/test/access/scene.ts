@@ -100,6 +100,8 @@ export class Scene {
     const { api, runner, projectId } = this;
     const process = await this.#process();
     await process.hello({ storeId: `sto_${this.name()}` });
+    const others = `UPDATE "RunnerInstance" SET "storeId" = NULL WHERE "runnerId" = ? AND "id" <> ?`;
+    await api.db.write(({ sql }) => sql.run(others, runner.id, process.instanceId)); // so that it is the one that is asked
     const environment = { name: this.name(), dataResidency: "runner", defaultRunner: runner.id };
     await api.post(`/v1/projects/${projectId}/environments`, environment);
     const form = new FormData();
