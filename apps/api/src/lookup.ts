@@ -1,4 +1,4 @@
-import { DEFAULT_NAME, findProject, findWorkflow, type ProjectRow, type WorkflowView } from "@maia/db";
+import { DEFAULT_NAME, findProject, findWorkflow, findWorkflowId, type ProjectRow, type WorkflowView } from "@maia/db";
 import { MaiaError } from "@maia/domain";
 import { canSee } from "./auth.js";
 import type { Call } from "./http/route.js";
@@ -33,6 +33,23 @@ export async function placeOf(
 /** The workflow that a request names, by its id, or by its slug in the project. @throws {MaiaError} NOT_FOUND */
 export async function workflowOf(call: Call, ref: string, project: string | undefined): Promise<WorkflowView> {
   const { context, caller } = call;
-  const projectId = ref.startsWith("wf_") ? "" : (await projectOf(call, project)).id;
-  return found(await findWorkflow(context.db, caller.projects, { ref, projectId }), "workflow");
+  return found(await findWorkflow(context.db, caller.projects, await nameOf(call, ref, project)), "workflow");
+}
+
+/**
+ * The id of the workflow that a list is narrowed to; undefined is every one. It may be deleted: what it made is still
+ * there. @throws {MaiaError} NOT_FOUND
+ */
+export async function ofWorkflow(
+  call: Call<unknown, { readonly workflow?: string; readonly project?: string }>,
+): Promise<string | undefined> {
+  const { context, caller, query } = call;
+  if (query.workflow === undefined) return undefined;
+  const name = await nameOf(call, query.workflow, query.project);
+  return found(await findWorkflowId(context.db, caller.projects, name), "workflow");
+}
+
+/** An id counts wherever the caller may look, a slug in its project. */
+async function nameOf(call: Call, ref: string, project: string | undefined) {
+  return { ref, projectId: ref.startsWith("wf_") ? "" : (await projectOf(call, project)).id };
 }

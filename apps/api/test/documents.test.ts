@@ -183,6 +183,41 @@ describe("a workflow", () => {
     expect((await api.get(`/v1/jobs/${job.id}`)).json.workflow).toBe("hello");
   });
 
+  it("is still a name to find its jobs, runs and batches by once it is deleted", async () => {
+    const flow = await aWorkflow(api, "gone");
+    const run = await aRun(api, flow);
+    await api.post("/v1/batches", { workflow: "gone", items: [{ params: {} }] });
+    expect((await api.request("DELETE", `/v1/workflows/${flow.id}`)).status).toBe(204);
+    for (const name of ["gone", flow.id]) {
+      const listed = async (what: string) => (await api.get(`/v1/${what}?workflow=${name}`)).json.items;
+      expect(await listed("jobs")).toHaveLength(1);
+      expect((await listed("runs")).map(({ id }: { id: string }) => id)).toEqual([run.id]);
+      expect(await listed("batches")).toHaveLength(1);
+      expect(await listed("schedules")).toEqual([]);
+    }
+    expect((await api.get("/v1/jobs?workflow=never-was")).status).toBe(404);
+  });
+
+  it("that was deleted comes back with its versions, and who brings it back is told so", async () => {
+    const put = async (script: string, query = "") =>
+      (await api.put(`/v1/workflows/hello${query}`, steps(script))).json;
+    const remove = () => api.request("DELETE", "/v1/workflows/hello");
+    expect(await put("1")).toMatchObject({ version: 1, published: true, restored: false });
+    await remove();
+    expect(await put("1")).toMatchObject({ version: 1, published: false, restored: true });
+    expect(await put("1")).toMatchObject({ restored: false });
+    await remove();
+    expect(await put("2", "?publish=false")).toMatchObject({ version: 1, published: false, restored: true });
+    await remove();
+    const made = await api.post("/v1/workflows/hello/versions", { definition: { name: "hello", ...steps("1") } });
+    expect([made.status, made.json]).toMatchObject([200, { version: 1, restored: true }]);
+    const { items } = (await api.get("/v1/audit-events")).json;
+    expect(items.map(({ action }: { action: string }) => action).slice(0, 2)).toEqual([
+      "version.create",
+      "workflow.delete",
+    ]);
+  });
+
   it("names every fault of a definition with a pointer into it", async () => {
     const answer = await api.put("/v1/workflows/hello", {
       steps: [{ key: "A", script: 5 }],

@@ -12,15 +12,16 @@ import {
 } from "@maia/db";
 import { newId, sha256Hex } from "@maia/domain";
 import { encodeFrames, type Frame, type Task } from "@maia/runner-protocol";
+import type { Constants } from "@maia/service";
 import { inputText } from "@maia/tasks";
 import { readConfig } from "../src/config.js";
 import { aRun } from "./rows.js";
 import { type Answer, openTestApi, type RequestOptions, type TestApi } from "./support.js";
 
 /** An API whose polls are answered after so many milliseconds at the latest. It waits for headers as long as it takes. */
-export function openFleetApi(runnerHeartbeatMs: number): Promise<TestApi> {
+export function openFleetApi(runnerHeartbeatMs: number, more: Partial<Constants> = {}): Promise<TestApi> {
   const { constants } = readConfig({});
-  return openTestApi({ constants: { ...constants, runnerHeartbeatMs }, headersTimeoutMs: 600_000 });
+  return openTestApi({ constants: { ...constants, runnerHeartbeatMs, ...more }, headersTimeoutMs: 600_000 });
 }
 
 export interface TestRunner {

@@ -295,6 +295,31 @@ describe("An instance that stops", () => {
   });
 });
 
+describe("A STOP while nothing is heard of an instance", () => {
+  const silence = () =>
+    api.db.write(({ sql }) =>
+      sql.run(`UPDATE "RunnerInstance" SET "silentAt" = ? WHERE "id" = ?`, toDbTime(api.now), us.instanceId),
+    );
+  const stop = () => api.post(`/v1/runners/${runner.id}/commands`, { command: "STOP" });
+
+  it("is told when it polls again, and it gets nothing new (G22)", async () => {
+    await silence();
+    expect((await stop()).status).toBe(202);
+    await anOffer(api, us, workflow);
+    const { json } = await us.poll();
+    expect([json.tasks, json.commands]).toEqual([[], [expect.objectContaining({ type: "STOP" })]]);
+    expect((await api.get(`/v1/runners/${runner.id}`)).json.status).toBe("STOPPING");
+  });
+
+  it("is not for the process that says hello in its place (G22)", async () => {
+    await silence();
+    await stop();
+    await us.hello();
+    expect((await us.poll()).json.commands).toEqual([]);
+    expect((await api.get(`/v1/runners/${runner.id}`)).json.status).toBe("RUNNING");
+  });
+});
+
 describe("The allow list", () => {
   it("counts up to the hand-over: what it no longer names ends, and its run is told why (G23)", async () => {
     const { ref } = await anOffer(api, us, workflow);

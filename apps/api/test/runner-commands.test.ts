@@ -119,7 +119,7 @@ describe("RESTART and STOP", () => {
   it("tell every live instance once, which takes no more tasks from then on (G22, F49)", async () => {
     const { id } = await aRunner(api, { name: "ending" });
     const [north, south] = [await anInstance(api, id), await anInstance(api, id)];
-    await anInstance(api, id, { silentAt: api.now });
+    await anInstance(api, id, { stoppedAt: api.now });
     const told = await command(id, "RESTART", "new certificate");
     expect([told.status, told.json.status]).toEqual([202, "STOPPING"]);
     await command(id, "RESTART");
@@ -131,8 +131,17 @@ describe("RESTART and STOP", () => {
     expect(await auditOf(api, id)).toEqual(["runner.create", "runner.restart", "runner.stop"]);
   });
 
-  it("are refused where no instance is connected, and leave a pause as it is (F71)", async () => {
+  it("are for instances too that nothing is heard of, whose runner stays UNKNOWN (G22)", async () => {
+    const { id } = await aRunner(api, { name: "silent" });
+    const instanceId = await anInstance(api, id, { silentAt: api.now });
+    const told = await command(id, "STOP");
+    expect([told.status, told.json.status]).toEqual([202, "UNKNOWN"]);
+    expect(await commandsOf(id)).toEqual([{ type: "STOP", instanceId }]);
+  });
+
+  it("are refused where no instance is left that could end, and leave a pause as it is (F71)", async () => {
     const { id } = await aRunner(api, { name: "alone" });
+    await anInstance(api, id, { stoppedAt: api.now });
     const refused = await command(id, "STOP");
     expect([refused.status, refused.json.code]).toEqual([409, "STATE_CONFLICT"]);
     await anInstance(api, id);

@@ -66,6 +66,32 @@ describe("the history of a workflow", () => {
   });
 });
 
+describe("a version whose stored snapshot was damaged", () => {
+  it("answers with a code of its own wherever it is needed, logged once each, and hides nothing else", async () => {
+    await put("1");
+    await put("2");
+    await api.db.write(({ sql }) =>
+      sql.run(`UPDATE "WorkflowVersion" SET "workflowSnap" = substr("workflowSnap", 1, 20) WHERE "version" = 1`),
+    );
+    const asked = [
+      () => api.get(`${at}/versions/1`),
+      () => api.get(`${at}/versions/1/export`),
+      () => api.get(`${at}/versions/2/diff`),
+      () => promote(1),
+      () => api.post("/v1/jobs", { workflow: "hello", version: 1 }),
+    ];
+    for (const ask of asked) {
+      const before = api.logged.length;
+      const { status, json } = await ask();
+      expect([status, json.code, json.detail]).toEqual([500, "VERSION_CORRUPT", expect.stringContaining("backup")]);
+      const errors = api.logged.slice(before).filter(({ level }) => level === "error");
+      expect(errors).toHaveLength(1);
+    }
+    expect((await api.get(`${at}/versions`)).json.items).toHaveLength(2);
+    expect(await versionOfJob()).toBe(2);
+  });
+});
+
 describe("a version that is made aside", () => {
   it("is what only jobs get that name it, and leaves draft and latest as they are", async () => {
     await put("1");

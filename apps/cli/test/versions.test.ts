@@ -1,25 +1,21 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { Maia, type MaiaOptions, type MaiaResult, maia } from "./run-maia.js";
+import { type OwnMaia, openOwnMaia } from "./own-maia.js";
+import { type MaiaOptions, type MaiaResult, maia } from "./run-maia.js";
 
+let own: OwnMaia;
 let folder: string;
-let server: Maia;
 let options: MaiaOptions;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "maia-versions-"));
-  const data = join(folder, "data");
-  server = new Maia(["up", "--data", data, "--port", "0"], { cwd: folder });
-  await server.printed(/is ready at \S+\n/);
-  options = { cwd: folder, env: { MAIA_URL: /is ready at (\S+)/.exec(server.stdout)![1]!, MAIA_DATA_DIR: data } };
+  own = await openOwnMaia("versions");
+  folder = own.folder;
+  options = { cwd: folder, env: own.env };
 });
 
 afterAll(async () => {
-  server.child.kill("SIGTERM");
-  await server.done;
-  await rm(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
+  await own[Symbol.asyncDispose]();
 });
 
 const run = (...args: string[]): Promise<MaiaResult> => maia(args, options);
@@ -33,10 +29,38 @@ async function write(name: string, word: string, more = ""): Promise<string> {
   return file;
 }
 
+/** Deletes a workflow, for which the command has no words of its own. */
+async function remove(name: string): Promise<void> {
+  const { MAIA_URL = "", MAIA_DATA_DIR = "" } = own.env;
+  const key = await readFile(join(MAIA_DATA_DIR, "admin-key"), "utf8");
+  const headers = { authorization: `Bearer ${key.trim()}` };
+  const { status } = await fetch(`${MAIA_URL}/v1/workflows/${name}`, { method: "DELETE", headers });
+  expect(status).toBe(204);
+}
+
 async function wordOf(...args: string[]): Promise<string> {
   const { stdout, stderr } = await run("run", ...args, "--wait", "--json");
   return stdout === "" ? stderr : JSON.parse(stdout).outputs.word;
 }
+
+describe("maia apply", () => {
+  it("says so when it brings a deleted workflow back", async () => {
+    const file = await write("phoenix", "ash");
+    await run("apply", "-f", file);
+    const { stdout: bundle } = await run("versions", "export", "phoenix", "1");
+    await remove("phoenix");
+    expect((await run("apply", "-f", file)).stdout).toBe(
+      "phoenix v1 unchanged, restored: it had been deleted, and is back with its versions\n",
+    );
+    await remove("phoenix");
+    await writeFile(join(folder, "phoenix.json"), bundle);
+    expect(await run("versions", "import", "phoenix.json")).toMatchObject({
+      code: 0,
+      stdout: "phoenix v1 is what jobs get now\n",
+      stderr: "The workflow had been deleted; it is back with its versions\n",
+    });
+  });
+});
 
 describe("maia versions", () => {
   it("lists, shows, compares and promotes, and what runs follows", async () => {

@@ -1,6 +1,6 @@
 import type { AttemptRef, Db, Tx } from "@maia/db";
 import type { AttemptEnd, Clock } from "@maia/domain";
-import { afterOwnLines, endUnheard, type Landing, landFrames } from "@maia/record";
+import { afterOwnLines, endUnheard, type Landing, landFrames, recordLimits } from "@maia/record";
 import { type CancelMode, type Executor, ExecutorError, type Frame } from "@maia/runner-protocol";
 import type { SecretBox } from "@maia/secrets";
 import type { Logger } from "@maia/service";
@@ -187,9 +187,10 @@ export class Carrier {
   async #record(flight: Flight, frames: readonly Frame[]): Promise<Landing> {
     const now = this.deps.clock();
     const instead = flight.draining ? drained() : null;
+    const limits = recordLimits(this.deps.rules.limits.logAttemptMax);
     // Asked inside of the write, which may have waited for its turn: our kill ends an attempt that is not ours to end.
     const land = async (tx: Tx): Promise<Landing> =>
-      flight.isLetGo ? { kind: "refused" } : await landFrames(tx, flight.ref, frames, instead, now);
+      flight.isLetGo ? { kind: "refused" } : await landFrames(tx, flight.ref, frames, instead, now, limits);
     if (!frames.some((frame) => frame.type === "exit")) return this.deps.writes.patiently(land);
     return this.#ending(flight, land, now);
   }

@@ -68,11 +68,13 @@ export class FleetWatch {
     const pauses = await openPauses(db.sql);
     this.#others = runners.filter(({ id }) => id !== this.deps.ownId);
     this.#isBusy = this.#others.length > 0 || pauses.length > 0;
-    if (this.#others.length > 0 || this.deps.afar.size > 0) await this.#listen(await watchedInstances(db.sql));
+    // What runs afar may be on a runner that was removed, and so is not among the others.
+    const isFarOff = this.#others.length > 0 || this.deps.afar.size > 0;
+    if (isFarOff) await this.#listen(await watchedInstances(db.sql));
     for (const pause of pauses) await this.#quieten(pause);
     if (this.#isBusy || runners.some(({ announcedStatus }) => announcedStatus !== "RUNNING"))
       for (const runner of runners) if (runner.isRemoved === 0) await this.#tell(runner);
-    if (this.#others.length > 0) wakeAt(this.#looksMs);
+    if (isFarOff) wakeAt(this.#looksMs);
     return this.#others;
   }
 

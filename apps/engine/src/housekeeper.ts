@@ -9,6 +9,7 @@ import {
   endedJobs,
   expireIdempotencyKeys,
   forgetBlobs,
+  forgetSilent,
   keepReferred,
   liveEngines,
   shrinkDatabase,
@@ -25,7 +26,7 @@ export interface HousekeeperDeps {
   readonly logger: Logger;
   readonly constants: Pick<
     Constants,
-    "sweepMs" | "retentionMs" | "retentionMax" | "blobGcAgeMs" | "idempotencyTtlMs" | "uploadRestMs"
+    "sweepMs" | "retentionMs" | "retentionMax" | "blobGcAgeMs" | "idempotencyTtlMs" | "uploadRestMs" | "runnerForgetMs"
   >;
   readonly engineId: () => string;
 }
@@ -76,6 +77,7 @@ export class Housekeeper implements AsyncDisposable {
     ) {}
     const blobs = await this.#collectBlobs(ago(now, constants.blobGcAgeMs));
     await this.deps.blobs.uploads.dropStale(ago(now, constants.uploadRestMs));
+    await db.write((tx) => forgetSilent(tx, ago(now, constants.runnerForgetMs)));
     await this.#shrink();
     return { jobs, blobs };
   }

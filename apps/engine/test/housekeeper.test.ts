@@ -1,9 +1,11 @@
 import { readdir, utimes } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { describe, expect, it } from "@jest/globals";
-import { toDbTime } from "@maia/db";
+import { readRunnerFacts, toDbTime } from "@maia/db";
+import { runnerStatus } from "@maia/domain";
 import { type Logger, readConstants } from "@maia/service";
 import { Housekeeper } from "../src/housekeeper.js";
+import { Fleet } from "./support/fleet.js";
 import { World } from "./support/world.js";
 
 const quiet: Logger = { error() {}, warn() {}, info() {}, debug() {}, child: () => quiet };
@@ -143,5 +145,22 @@ describe("a sweep", () => {
     const left = await world.db.sql.all<{ id: string }>(`SELECT "id" FROM "JobRun" ORDER BY "id"`);
     expect(left.map(({ id }) => id)).toEqual(jobs.slice(swept.jobs));
     expect(await fileBytes()).toBeLessThan(26_000_000);
+  });
+
+  it("forgets what nothing was heard of for a day while others of its runner were, and never the last (G22)", async () => {
+    await using world = await World.open();
+    const fleet = new Fleet(world);
+    const [north, south] = [await fleet.runner("north"), await fleet.runner("south")];
+    const [lost, left, alone] = [await fleet.hello(north), await fleet.hello(north), await fleet.hello(south)];
+    await new Promise((resolve) => setTimeout(resolve, 5)); // the times of rows are in milliseconds
+    await fleet.beat(left);
+    for (const id of [lost, alone]) await fleet.set(id, "silentAt");
+    await fleet.set(left, "stoppedAt");
+    const known = async () => (await world.db.sql.all(`SELECT "id" FROM "RunnerInstance"`)).length;
+    const status = async (runner: string) => runnerStatus(await readRunnerFacts(world.db.sql, runner), DAY, new Date());
+    await housekeeper(world, {}, later(DAY - 60_000)).sweep();
+    expect([await known(), await status(north)]).toEqual([3, "UNKNOWN"]);
+    await housekeeper(world, {}, later(DAY + 60_000)).sweep();
+    expect([await known(), await status(north), await status(south)]).toEqual([2, "STOPPED", "UNKNOWN"]);
   });
 });

@@ -15,9 +15,9 @@ const code = (code: string) => expect.objectContaining({ name: "ExecutorError", 
 const texts = (frames: readonly Frame[]) => frames.flatMap((frame) => (frame.type === "log" ? [frame.line] : []));
 const exitOf = (frames: readonly Frame[]) => frames.find((frame) => frame.type === "exit");
 
-async function aKnownTask(change = {}) {
+async function aKnownTask(change = {}, at = runner) {
   const { task, bytes } = aTask(change);
-  await upload(runner.client, bytes);
+  await upload(at.client, bytes);
   return task;
 }
 
@@ -270,13 +270,13 @@ describe("an attempt at a runner", () => {
 
 describe("a runner that is told to stop", () => {
   it("lets what runs end, and takes nothing new meanwhile (F27)", async () => {
-    const task = await aKnownTask();
-    const stream = await runner.client.exec(task);
-    const stopped = runner.stop();
-    const other = await aKnownTask();
-    await until("it says that it is stopping", async () => (await runner.client.healthz()).stopping);
-    await expect(runner.client.exec(other)).rejects.toEqual(code("BUSY"));
-    runner.executor.play(task.attemptId).log("last words").exit();
+    await using patient = await openTestRunner({ MAIA_DRAIN_LIMIT_MS: "60000" });
+    const [task, other] = [await aKnownTask({}, patient), await aKnownTask({}, patient)];
+    const stream = await patient.client.exec(task);
+    const stopped = patient.stop();
+    await until("it says that it is stopping", async () => (await patient.client.healthz()).stopping);
+    await expect(patient.client.exec(other)).rejects.toEqual(code("BUSY"));
+    patient.executor.play(task.attemptId).log("last words").exit();
     expect(exitOf(await framesOf(stream))).toMatchObject({ reason: "exited" });
     await stopped;
   });

@@ -117,6 +117,18 @@ describe("the process of a runner that dials out", () => {
     expect(gateway.handed.has(other.attemptId)).toBe(false);
   });
 
+  it("waits on SIGTERM for a transaction that is open on it, and no longer once its secret is refused (F41, G22)", async () => {
+    gateway.openTransactions = 1;
+    const runner = home.start(gateway.url);
+    await until("it is told", () => gateway.polls.length > 1);
+    runner.kill("SIGTERM");
+    const isStopping = () => gateway.polls.filter(({ stopping }) => stopping === true).length > 2;
+    await until("it goes on asking", isStopping);
+    gateway.secret = "another";
+    gateway.dropTokens();
+    expect(await runner.ended).toMatchObject({ code: 0 });
+  });
+
   it("kills what is left after its drain limit, and reports that it was lost (G22)", async () => {
     const runner = home.start(gateway.url, { MAIA_DRAIN_LIMIT_MS: "300" });
     const { task, marker } = await aSleeper();

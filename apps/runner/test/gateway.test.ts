@@ -253,7 +253,7 @@ describe("a runner that dials out", () => {
     expect(gateway.results).toContainEqual({ id: "cmd_1", result: { result: "SUCCESS", host: "127.0.0.1", port } });
     expect(gateway.results).toContainEqual({
       id: "cmd_2",
-      result: expect.objectContaining({ result: "TIMEOUT", detail: expect.any(String) }),
+      result: expect.objectContaining({ result: "TIMEOUT", code: "URL_BLOCKED", detail: expect.any(String) }),
     });
     await until("all are confirmed", () => ["cmd_1", "cmd_2", "cmd_3"].every((id) => gateway.isTaken(id)));
   });

@@ -1,9 +1,10 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import type { LogItem } from "./support/client.ts";
 import { Deployment } from "./support/deployments.ts";
-import { eventually, MaiaProcess } from "./support/processes.ts";
+import { preload } from "./support/preloads.ts";
+import { eventually, MaiaProcess, temporaryFolder } from "./support/processes.ts";
 
 let maia: Deployment;
 afterEach(() => maia[Symbol.asyncDispose]());
@@ -137,6 +138,27 @@ describe("the hosted pool", () => {
       return now.length === 2 && now.every((pid) => !before.includes(pid));
     });
     await connects(2);
+    expect((await attemptsOf(job.id)).map(({ status }) => status)).toEqual(["SUCCEEDED"]);
+  });
+
+  it("replaces its processes one by one when another version is installed, without a lost task (F87, F90)", async () => {
+    await using folder = await temporaryFolder("version");
+    const file = path.join(folder.path, "version");
+    await writeFile(file, "1.0.0\n");
+    await start({ MAIA_HOSTED_POOL_MIN: "2", ...preload("runner-version", { VERSION_FILE: file }) });
+    await connects(2);
+    const job = await begun(4);
+    const before = await pool();
+    await writeFile(file, "1.1.0\n");
+    let fewest = before.length;
+    await eventually("all are others", async () => {
+      const now = await pool();
+      fewest = Math.min(fewest, now.length);
+      return now.length === 2 && now.every((pid) => !before.includes(pid));
+    });
+    expect(fewest).toBe(2);
+    await connects(2);
+    expect(maia.part("up").log).toContain("another version is installed");
     expect((await attemptsOf(job.id)).map(({ status }) => status)).toEqual(["SUCCEEDED"]);
   });
 

@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 import path from "node:path";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import type { Attempt } from "./support/client.ts";
-import { Deployment } from "./support/deployments.ts";
+import { Deployment, type Shape } from "./support/deployments.ts";
+import { Gate } from "./support/gate.ts";
 import { processesMarked } from "./support/marked-processes.ts";
 import { eventually, MaiaProcess } from "./support/processes.ts";
 
@@ -19,8 +20,8 @@ afterEach(async () => {
   stack = new AsyncDisposableStack();
 });
 
-async function maiaWith(env: Record<string, string>): Promise<void> {
-  maia = stack.use(await Deployment.start("local", { ...BEAT, ...env }));
+async function maiaWith(env: Record<string, string>, shape: Shape = "local"): Promise<void> {
+  maia = stack.use(await Deployment.start(shape, { ...BEAT, ...env }));
   const { body } = await maia.client.call<{ id: string; credentials: { clientId: string; clientSecret: string } }>(
     "POST",
     "/v1/runners",
@@ -180,5 +181,142 @@ describe("a runner that dials out", () => {
     expect(run.steps[0]!.attempts.map(endOf)).toEqual([["SUCCEEDED", "exited", null]]);
     const lines = (await maia.client.logs(run.id)).filter(({ stream }) => stream === "stdout").map(({ line }) => line);
     expect(lines).toEqual(["1", "2", "3", "4", "5", "6", "7", "8"]);
+  });
+
+  it("that is silent when STOP comes is told when it is back; the next process is welcome (G22)", async () => {
+    await maiaWith({});
+    await sleeper(0);
+    const runner = dial();
+    await is("RUNNING");
+    runner.signal("SIGSTOP");
+    await is("UNKNOWN");
+    await command("STOP");
+    expect((await view()).status).toBe("UNKNOWN");
+    runner.signal("SIGCONT");
+    await runner.ended();
+    expect(runner.exitCode).toBe(0);
+    await is("STOPPED");
+    dial();
+    await is("RUNNING");
+    expect((await maia.client.finished((await submit("sleeper")).id)).status).toBe("SUCCEEDED");
+  });
+
+  it("that was killed before STOP came is not stopped when it starts again (G22)", async () => {
+    await maiaWith({});
+    await sleeper(0);
+    const runner = dial();
+    await is("RUNNING");
+    await runner.kill();
+    await is("UNKNOWN");
+    await command("STOP");
+    const next = dial();
+    await is("RUNNING");
+    expect((await maia.client.finished((await submit("sleeper")).id)).status).toBe("SUCCEEDED");
+    expect(next.running).toBe(true);
+  });
+
+  it("lost its disk, and its runner is STOPPED with the others once what it was is forgotten (G22)", async () => {
+    await maiaWith({ MAIA_RUNNER_FORGET_MS: "2000", MAIA_SWEEP_MS: "200" });
+    await (await running("disk-1")).kill();
+    const next = await running("disk-2");
+    await eventually("the other is silent", async () => (await silentOnes()) === 1);
+    expect((await view()).status).toBe("RUNNING");
+    await next.stop();
+    await is("STOPPED");
+    expect(await silentOnes()).toBe(0);
+  });
+});
+
+/** A process of the runner that is known by its own disk. */
+async function running(folder: string): Promise<MaiaProcess> {
+  const runner = dial({}, folder);
+  await eventually("it is known", async () => runner.log.includes("the gateway knows this runner"));
+  return runner;
+}
+
+async function silentOnes(): Promise<number> {
+  const { items } = await maia.client.get<{ items: { status: string }[] }>(`/v1/runners/${runnerId}/instances`);
+  return items.filter(({ status }) => status === "SILENT").length;
+}
+
+/** Has the secret of the runner replaced while a step works for so many seconds. */
+async function refreshedWhileBusy(seconds: number) {
+  const mark = await sleeper(seconds);
+  const runner = dial();
+  const { id } = await submit("sleeper");
+  await eventually("the step runs", async () => (await processesMarked(mark)).length > 0);
+  const { body } = await maia.client.call<{ clientSecret: string }>("POST", `/v1/runners/${runnerId}/credentials`, {
+    action: "SECRET_REFRESH",
+  });
+  expect((await view()).status).toBe("UNKNOWN");
+  await eventually("the old secret is refused", async () => runner.log.includes("refuses MAIA_CLIENT_SECRET"));
+  credentials = { ...credentials, MAIA_CLIENT_SECRET: body.clientSecret };
+  return { runner, mark, id };
+}
+
+describe("a secret that is refreshed while a step runs", () => {
+  it("costs the attempt nothing when its runner is restarted with the new one in time (G24, F41)", async () => {
+    await maiaWith({ MAIA_RUNNER_RECONNECT_WINDOW_MS: "60000" });
+    const { runner, id } = await refreshedWhileBusy(3);
+    expect(await runner.stop()).toBe(0);
+    dial();
+    const run = await maia.client.finished(id);
+    expect(run.steps[0]!.attempts.map(endOf)).toEqual([["SUCCEEDED", "exited", null]]);
+    const lines = (await maia.client.logs(run.id)).filter(({ stream }) => stream === "stdout").map(({ line }) => line);
+    expect(lines).toEqual(["begun", "done"]);
+  });
+
+  it("loses the attempt after the window where nobody restarts its runner, which ends the step itself (G24, F41, G17)", async () => {
+    await maiaWith({ MAIA_RUNNER_RECONNECT_WINDOW_MS: "2000", MAIA_MAX_ATTEMPTS_LOST: "1" });
+    const { mark, id } = await refreshedWhileBusy(600);
+    const run = await maia.client.finished(id);
+    expect(run.steps[0]!.attempts.map(endOf)).toEqual([["LOST", "lost", "RUNNER_LOST"]]);
+    await eventually("the step is gone", async () => (await processesMarked(mark)).length === 0);
+  });
+});
+
+describe("a runner that is removed with work in hand", () => {
+  it("stays unless that is forced; then its attempt is LOST, its run ends with a reason, and no process stays (F42, G17, G23)", async () => {
+    await maiaWith({ MAIA_RUNNER_RECONNECT_WINDOW_MS: "2000" });
+    const mark = await sleeper(600);
+    const runner = dial();
+    const { id } = await submit("sleeper");
+    await eventually("the step runs", async () => (await processesMarked(mark)).length > 0);
+    const refused = await maia.client.call("DELETE", `/v1/runners/${runnerId}`);
+    expect([refused.status, refused.body.code]).toEqual([409, "STATE_CONFLICT"]);
+    expect(refused.body.detail).toContain("1 task is in flight");
+    expect((await maia.client.call("DELETE", `/v1/runners/${runnerId}?force=true`)).status).toBe(200);
+    const run = await maia.client.finished(id);
+    expect([run.status, run.failure?.code]).toEqual(["FAILED", "RUNNER_NOT_ALLOWED"]);
+    expect(run.steps[0]!.attempts.map(endOf)).toEqual([
+      ["LOST", "lost", "RUNNER_LOST"],
+      ["FAILED", "spawn_failed", "RUNNER_NOT_ALLOWED"], // nobody is allowed on it any more, and it started nowhere
+    ]);
+    await eventually("the step is gone", async () => (await processesMarked(mark)).length === 0);
+    expect(runner.log).toContain("refuses MAIA_CLIENT_SECRET");
+  });
+});
+
+describe("an engine", () => {
+  it("that stands still for longer than its lease loses its runs to another one, and what runs afar goes on once (G6, G7, F18)", async () => {
+    await maiaWith({ MAIA_LEASE_TTL_MS: "1500", MAIA_LEASE_RENEW_MS: "300" }, "engines");
+    const gate = stack.use(await Gate.closed());
+    const script = "export default async (ctx) => { console.log('begun'); await fetch(ctx.env.GATE); return {}; };";
+    const step = { key: "only", script };
+    await maia.client.apply({ name: "gated", env: { GATE: gate.url }, steps: [step] });
+    dial();
+    const { id } = await submit("gated");
+    await eventually("the step waits", async () => gate.isReached);
+    maia.spawn("engine-2");
+    await eventually("the other is there", async () => maia.part("engine-2").log.includes("steps run as"));
+    maia.part("engine").signal("SIGSTOP");
+    await eventually("the other takes over", async () => maia.part("engine-2").log.includes("adopted runs"));
+    gate.open();
+    const run = await maia.client.finished(id);
+    maia.part("engine").signal("SIGCONT");
+    await eventually("it notices", async () => maia.part("engine").log.includes("the lease was lost"));
+    expect(run.steps[0]!.attempts.map(endOf)).toEqual([["SUCCEEDED", "exited", null]]);
+    const lines = (await maia.client.logs(run.id)).filter(({ stream }) => stream === "stdout").map(({ line }) => line);
+    expect(lines).toEqual(["begun"]);
   });
 });

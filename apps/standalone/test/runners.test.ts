@@ -12,7 +12,8 @@ let credentials: Record<string, string>;
 const started: MaiaProcess[] = [];
 
 beforeEach(async () => {
-  maia = await Deployment.start("local", { MAIA_RUNNER_HEARTBEAT_MS: "500", MAIA_RUNNER_UNKNOWN_MS: "3000" });
+  const short = { MAIA_RUNNER_HEARTBEAT_MS: "500", MAIA_RUNNER_UNKNOWN_MS: "3000" };
+  maia = await Deployment.start("local", { ...short, MAIA_URL_ALLOW: "127.0.0.1" });
   credentials = aRunner("far");
 });
 afterEach(async () => {
@@ -152,5 +153,19 @@ describe("a run on a runner that dials out", () => {
     ]);
     await runner.ended();
     expect(runner.exitCode).toBe(0);
+  });
+});
+
+describe("a test of a connection", () => {
+  it("that Maia would allow is blocked where the runner's own guard finds that nobody may make it (G25)", async () => {
+    dial();
+    const { client } = maia;
+    const target = { host: "127.0.0.1", port: Number(new URL(maia.url).port) };
+    const ask = () => client.call("POST", "/v1/runners/far/connectivity", target);
+    const isRunning = async () => (await client.get<{ status: string }>("/v1/runners/far")).status === "RUNNING";
+    await eventually("the runner is there", isRunning);
+    const blocked = await ask();
+    expect([blocked.status, blocked.body.code]).toEqual([422, "URL_BLOCKED"]);
+    expect(blocked.body.detail).toContain("127.0.0.1");
   });
 });

@@ -2,7 +2,7 @@ import { newId } from "@maia/domain";
 import type { AttemptRef } from "./attempts.js";
 import { noteStoredAfar } from "./stored-afar.js";
 import { toDbTime } from "./time.js";
-import type { Tx } from "./types.js";
+import type { Sql, Tx } from "./types.js";
 
 export interface NewArtifact {
   readonly name: string;
@@ -58,4 +58,15 @@ export async function insertArtifact(
     at: now.toISOString(),
   };
   await tx.event("artifact_created", { runId: attempt.runId, projectId: attempt.projectId }, data);
+}
+
+/** What an attempt has left behind so far, without what Maia itself renders. */
+export interface ArtifactTotals {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+export async function artifactTotals(sql: Sql, attemptId: string): Promise<ArtifactTotals> {
+  const text = `SELECT COUNT(*) AS "count", COALESCE(SUM("sizeBytes"), 0) AS "bytes" FROM "Artifact" WHERE "attemptId" = ? AND "system" = 0`;
+  return (await sql.get<ArtifactTotals>(text, attemptId)) ?? { count: 0, bytes: 0 };
 }

@@ -7,11 +7,13 @@ export interface AttemptState {
   readonly status: AttemptStatus;
   readonly lastSeq: number;
   readonly hasOutput: boolean;
+  /** What its log holds, as `FrameFacts.logSize` counts it. */
+  readonly logSize: number;
 }
 
 export async function readAttemptState(tx: Tx, attempt: AttemptRef): Promise<AttemptState | null> {
-  const row = await tx.sql.get<{ status: AttemptStatus; lastSeq: number; hasOutput: number }>(
-    `SELECT "status", "lastSeq", "output" IS NOT NULL AS "hasOutput" FROM "Attempt" WHERE "id" = ? AND "epoch" = ?`,
+  const row = await tx.sql.get<{ status: AttemptStatus; lastSeq: number; hasOutput: number; logSize: number }>(
+    `SELECT "status", "lastSeq", "output" IS NOT NULL AS "hasOutput", "logSize" FROM "Attempt" WHERE "id" = ? AND "epoch" = ?`,
     attempt.id,
     attempt.epoch,
   );
@@ -23,7 +25,12 @@ export interface FrameFacts {
   readonly output?: string;
   readonly truncatedLines?: number;
   readonly truncatedBytes?: number;
+  /** What the log has grown by: characters, each line counting one more for its end. */
+  readonly logSize?: number;
 }
+
+/** As far as the columns count. Source: Prisma's Int. */
+const COUNT_MAX = 2_147_483_647;
 
 /** Moves `lastSeq` from where we believe it is. False: somebody else recorded meanwhile, so look again. */
 export async function advanceSeq(
@@ -34,12 +41,14 @@ export async function advanceSeq(
   facts: FrameFacts,
 ): Promise<boolean> {
   const changed = await tx.sql.run(
-    `UPDATE "Attempt" SET "lastSeq" = ?, "output" = COALESCE(?, "output"), "truncatedLines" = "truncatedLines" + ?, "truncatedBytes" = "truncatedBytes" + ?
+    `UPDATE "Attempt" SET "lastSeq" = ?, "output" = COALESCE(?, "output"), "truncatedLines" = MIN("truncatedLines" + ?, ${COUNT_MAX}),
+       "truncatedBytes" = MIN("truncatedBytes" + ?, ${COUNT_MAX}), "logSize" = "logSize" + ?
      WHERE "id" = ? AND "epoch" = ? AND "lastSeq" = ?`,
     to,
     facts.output ?? null,
     facts.truncatedLines ?? 0,
     facts.truncatedBytes ?? 0,
+    facts.logSize ?? 0,
     attempt.id,
     attempt.epoch,
     from,

@@ -27,6 +27,10 @@ export interface InstanceRef {
 /** Of the instances of a runner that are gone, so many are kept. */
 const GONE_KEPT = 200;
 
+/** No attempt of the instance may still run. */
+const HAS_NOTHING = `NOT EXISTS (SELECT 1 FROM "Attempt" a WHERE a."status" IN ('DISPATCHING', 'RUNNING')
+       AND a."runnerId" = "RunnerInstance"."runnerId" AND a."instanceId" = "RunnerInstance"."id")`;
+
 /** An instance that has said hello. */
 export interface Greeted extends InstanceRef {
   /** False: this very process had said it before. */
@@ -106,10 +110,26 @@ async function forgetGone({ sql }: Tx, runnerId: string): Promise<void> {
     `DELETE FROM "RunnerInstance" WHERE "id" IN (
        SELECT "id" FROM "RunnerInstance" WHERE "runnerId" = ? AND ("stoppedAt" IS NOT NULL OR "silentAt" IS NOT NULL)
        ORDER BY "lastSeenAt" DESC LIMIT 1000 OFFSET ${GONE_KEPT})
-     AND NOT EXISTS (SELECT 1 FROM "Attempt" a WHERE a."status" IN ('DISPATCHING', 'RUNNING')
-       AND a."runnerId" = "RunnerInstance"."runnerId" AND a."instanceId" = "RunnerInstance"."id")`,
+     AND ${HAS_NOTHING}`,
     runnerId,
   );
+}
+
+/**
+ * Forgets instances that nothing was heard of since `before` while their runner was heard of: what has lost its disk comes
+ * back as another one, and is not coming back as itself. The one that was heard of last stays, since it says how its
+ * runner ended. @returns how many
+ */
+export async function forgetSilent(tx: Tx, before: Date): Promise<number> {
+  const forgotten = await tx.sql.run(
+    `DELETE FROM "RunnerInstance" WHERE "stoppedAt" IS NULL AND "silentAt" < ?
+     AND EXISTS (SELECT 1 FROM "RunnerInstance" i WHERE i."runnerId" = "RunnerInstance"."runnerId"
+       AND i."lastSeenAt" > "RunnerInstance"."lastSeenAt")
+     AND ${HAS_NOTHING}`,
+    toDbTime(before),
+  );
+  if (forgotten > 0) tx.ring("engine"); // what is left may tell another status of the runner
+  return forgotten;
 }
 
 /** An instance as those who answer it need to know it. */

@@ -32,21 +32,27 @@ export function storeHolders(
   );
 }
 
-/** Has every live instance of a runner end. One that was told so already is not told again. */
+/**
+ * Has every instance of a runner end that has not said goodbye. One that nothing is heard of is told when it polls again; a
+ * process that says hello in its place was not meant. One that was told so already is not told again.
+ */
 export async function endInstances(
   tx: Tx,
   runnerId: string,
   type: "STOP" | "RESTART",
   now: Date,
-): Promise<{ readonly live: number; readonly told: number }> {
-  const live = await liveInstances(tx.sql, runnerId);
+): Promise<{ readonly there: number; readonly told: number }> {
+  const there = await tx.sql.all<{ id: string; stoppingAt: string | null }>(
+    `SELECT "id", "stoppingAt" FROM "RunnerInstance" WHERE "runnerId" = ? AND "stoppedAt" IS NULL ORDER BY "id"`,
+    runnerId,
+  );
   let told = 0;
-  for (const { id: instanceId, stoppingAt } of live) {
+  for (const { id: instanceId, stoppingAt } of there) {
     if (stoppingAt !== null && (await lastEnding(tx.sql, instanceId, stoppingAt)) === type) continue;
     await createRunnerCommand(tx, { runnerId, instanceId, type }, now);
     told += 1;
   }
-  return { live: live.length, told };
+  return { there: there.length, told };
 }
 
 /** What an instance that is ending was told last; undefined where it ends by itself. */

@@ -45,9 +45,19 @@ export async function findWorkflow(
   scope: Scope,
   { ref, projectId }: { readonly ref: string; readonly projectId: string },
 ): Promise<WorkflowView | null> {
-  const which = isIdOf("wf").test(ref) ? { id: ref, ...inProjects(scope) } : { slug: ref, projectId };
-  const row = await db.models.workflow.findFirst({ where: { ...which, deletedAt: null }, include: related });
+  const where = { ...namedBy(scope, ref, projectId), deletedAt: null };
+  const row = await db.models.workflow.findFirst({ where, include: related });
   return row && toView(row, await latestHashes(db, [row]));
+}
+
+/** The same for one that may be deleted, whose jobs are still there: its id. */
+export async function findWorkflowId(
+  db: Db,
+  scope: Scope,
+  { ref, projectId }: { readonly ref: string; readonly projectId: string },
+): Promise<string | null> {
+  const row = await db.models.workflow.findFirst({ where: namedBy(scope, ref, projectId), select: { id: true } });
+  return row?.id ?? null;
 }
 
 /** Versions of a workflow, newest first, without their snapshots; with `q` those whose message holds it, in any case. */
@@ -104,6 +114,10 @@ export async function deleteWorkflow(
 const MOST = 1_000_000_001;
 
 const related = { project: { select: { name: true } } } as const;
+
+function namedBy(scope: Scope, ref: string, projectId: string) {
+  return isIdOf("wf").test(ref) ? { id: ref, ...inProjects(scope) } : { slug: ref, projectId };
+}
 
 function inProjects(projects: Scope): { projectId?: { in: string[] } } {
   return projects === null ? {} : { projectId: { in: [...projects] } };

@@ -35,6 +35,9 @@ export interface AttemptEnd {
   readonly failure: { readonly code: FailureCode; readonly message: string } | null;
 }
 
+/** Longest message of a failure, in characters. */
+const MESSAGE_MAX = 8_192;
+
 /**
  * What an exit means for its attempt. Success needs proof (G8): a process that left with 0 by itself, and an output
  * that was recorded; everything else has a reason.
@@ -80,6 +83,7 @@ export function judgeExit(exit: ExitFacts, hasOutput: boolean): AttemptEnd {
   return { move: "succeed", failure: null };
 }
 
+/** The message is text that an executor sent, of which no more is kept than anybody reads. */
 function failed(code: FailureCode, message: string) {
-  return { code, message };
+  return { code, message: message.slice(0, MESSAGE_MAX).toWellFormed() };
 }

@@ -32,6 +32,7 @@ export type ErrorCode =
   | "RATE_LIMITED"
   | "INTERNAL"
   | "ARTIFACT_CORRUPT"
+  | "VERSION_CORRUPT"
   | "BUSY"
   | "STORAGE_FULL";
 

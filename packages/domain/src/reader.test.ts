@@ -30,6 +30,19 @@ describe("Reader", () => {
     ]);
   });
 
+  it("tells a fault once, however often its place is read", () => {
+    const found = faults({}, (root) => {
+      const field = root.object(["name"]);
+      field("name").string();
+      field("name").string();
+      field("name").fail("is too short");
+    });
+    expect(found).toEqual([
+      ["/name", "is required"],
+      ["/name", "is too short"],
+    ]);
+  });
+
   it("lists at most 100 issues", () => {
     const found = faults(Array.from({ length: 500 }), (root) => root.items(1_000).map((item) => item.string()));
     expect(found).toHaveLength(100);

@@ -12,8 +12,10 @@ class IssueList {
   readonly issues: InputIssue[] = [];
   private readonly codes = new Set<ErrorCode>();
 
+  /** One fault is told once, however often its place is read. */
   add(issue: InputIssue, code: ErrorCode): void {
     this.codes.add(code);
+    if (this.issues.some(({ pointer, message }) => pointer === issue.pointer && message === issue.message)) return;
     if (this.issues.length < ISSUES_MAX) this.issues.push(issue);
   }
 

@@ -61,6 +61,18 @@ describe("a cron pattern (B065)", () => {
     `${"*/1,".repeat(80)}1 * * * *`, "0 0 * * MON#6", "0 0 32W * *",
   ])("may not be %j", (pattern) => expect(cronProblem(pattern, "UTC", NOW)).toEqual(expect.any(String))); // biome-ignore format: a list
 
+  it.each([
+    ["61 * * * *", 'has "61" as its minute (field 1 of five), which takes 0 to 59'],
+    ["0 25 * * *", 'has "25" as its hour (field 2 of five), which takes 0 to 23'],
+    ["0 0 32 * *", 'has "32" as its day of the month (field 3 of five), which takes 1 to 31'],
+    ["0 0 1 FOO *", 'has "FOO" as its month (field 4 of five), which takes 1 to 12, or JAN to DEC'],
+    ["0 0 * * 9", 'has "9" as its day of the week (field 5 of five), which takes 0 to 7, or SUN to SAT'],
+    ["0 0 ? * *", 'has "?" as its day of the month (field 3 of five)'],
+    ["0 0 * *", "must have five fields: minute, hour, day of the month, month, day of the week; there are 4"],
+  ])("is told which of its fields is wrong, and what that takes: %j", (pattern, problem) => {
+    expect(cronProblem(pattern, "UTC", NOW)).toContain(problem);
+  });
+
   it.each(["0 0 31 2 *", "0 0 30 2 *", "0 0 31 4,6,9,11 *"])("is told when it never fires: %j", (pattern) => {
     expect(cronProblem(pattern, "UTC", NOW)).toContain("never fires");
   });

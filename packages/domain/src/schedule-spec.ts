@@ -65,16 +65,57 @@ export function timezoneProblem(text: string): string | null {
   }
 }
 
-const FIELDS = "five fields: minute, hour, day of the month, month, day of the week";
+/** The fields of a pattern, and what each takes. */
+const CRON_FIELDS = [
+  ["minute", "0 to 59"],
+  ["hour", "0 to 23"],
+  ["day of the month", "1 to 31, or L for the last"],
+  ["month", "1 to 12, or JAN to DEC"],
+  ["day of the week", "0 to 7, or SUN to SAT"],
+] as const;
+const FIELDS = `five fields: ${CRON_FIELDS.map(([name]) => name).join(", ")}`;
+const CRON_TEXT = /^[0-9A-Za-z*,/#\-\t ]+$/;
+
+/** What the parser says of values, whose names and numbers are not those that people write. */
+const OBVIOUS = /^(Invalid value|configuration entry)/;
 
 /** What is wrong with a cron pattern, or null. */
 export function cronProblem(text: string, timezone: string, now: Date): string | null {
   if (text.length > CRON_MAX) return `must have at most ${CRON_MAX} characters`;
-  if (!/^[0-9A-Za-z*,/#\-\t ]+$/.test(text) || text.trim().split(/\s+/).length !== 5) return `must have ${FIELDS}`;
+  const fields = text.split(/\s+/).filter(Boolean);
+  if (fields.length !== CRON_FIELDS.length) return `must have ${FIELDS}; there are ${fields.length}`;
+  const problem = fieldProblem(fields, timezone);
+  if (problem !== null) return problem;
+  if (!CRON_TEXT.test(text)) return `must have ${FIELDS}, with nothing but spaces between them`;
   try {
     return openCron(text, timezone).nextRun(now) === null ? "never fires: no such day exists" : null;
   } catch (error) {
-    const detail = error instanceof Error ? error.message.replace(/^\w+: /, "") : String(error);
-    return `must have ${FIELDS}; ${detail}`;
+    return `must have ${FIELDS}; ${detailOf(error)}`;
   }
+}
+
+/** The first field that is wrong by itself, and why. */
+function fieldProblem(fields: readonly string[], timezone: string): string | null {
+  for (const [at, [name, values]] of CRON_FIELDS.entries()) {
+    const field = fields[at] ?? "";
+    const alone = CRON_FIELDS.map((_, other) => (other === at ? field : "*")).join(" ");
+    const detail = CRON_TEXT.test(field) ? refusalOf(alone, timezone) : "it has a character that no pattern has";
+    if (detail === null) continue;
+    const more = OBVIOUS.test(detail) ? "" : `: ${detail}`;
+    return `has ${JSON.stringify(field)} as its ${name} (field ${at + 1} of five), which takes ${values}${more}`;
+  }
+  return null;
+}
+
+function refusalOf(pattern: string, timezone: string): string | null {
+  try {
+    openCron(pattern, timezone);
+    return null;
+  } catch (error) {
+    return detailOf(error);
+  }
+}
+
+function detailOf(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/^\w+: /, "") : String(error);
 }

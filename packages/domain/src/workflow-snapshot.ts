@@ -1,5 +1,6 @@
-import { canonicalJson, sha256Hex } from "./canonical-json.js";
+import { canonicalJson, type JsonObject, sha256Hex } from "./canonical-json.js";
 import type { Dependencies } from "./deps-hash.js";
+import { MaiaError } from "./errors.js";
 import type { InputSpec } from "./input-spec.js";
 import type { OutputsSpec } from "./output-spec.js";
 import type { RetryPolicy } from "./retry.js";
@@ -50,6 +51,22 @@ export interface WorkflowSnapshot {
   /** How many steps of a run may go on at once; null: as many as are ready. Absent in older snapshots. */
   readonly concurrency?: number | null;
   readonly steps: readonly StepSnapshot[];
+}
+
+/** A snapshot from the text that it was stored as. @throws {MaiaError} VERSION_CORRUPT where the text was damaged. */
+export function storedSnapshot(text: string): WorkflowSnapshot & JsonObject {
+  const snapshot = parsedOrNull(text);
+  if (Array.isArray(snapshot?.steps)) return snapshot;
+  const message = "What is stored of the version was damaged: restore the database from a backup, or publish it anew";
+  throw new MaiaError("VERSION_CORRUPT", message);
+}
+
+function parsedOrNull(text: string): (WorkflowSnapshot & JsonObject) | null {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 /** The hash that names a snapshot: SHA-256 of its canonical JSON. */

@@ -94,6 +94,63 @@ describe.each(levels)("artifacts at the level %s", (level) => {
   });
 });
 
+/** Registers what cannot be kept, then what can, and gives back the reasons that it was told. */
+const REGISTERING = {
+  node: `import fs from "node:fs";
+export default async ({ artifacts }) => {
+  fs.writeFileSync("good.txt", "x");
+  fs.symlinkSync("good.txt", "link.txt");
+  fs.symlinkSync("/etc", "linked");
+  fs.mkdirSync("folder");
+  fs.writeFileSync("one.txt", "x");
+  fs.linkSync("one.txt", "two.txt");
+  const told = {};
+  for (const path of ["link.txt", "missing.txt", "/etc/hosts", "../up.txt", "folder", "linked/hosts", "two.txt"])
+    told[path] = await artifacts.register(path, { name: "a.txt" }).then(() => "kept", (error) => error.message);
+  await artifacts.register("./folder/../good.txt");
+  return told;
+};`,
+  python: `import os
+def main(ctx):
+    open("good.txt", "w").write("x")
+    os.symlink("good.txt", "link.txt")
+    os.symlink("/etc", "linked")
+    os.mkdir("folder")
+    open("one.txt", "w").write("x")
+    os.link("one.txt", "two.txt")
+    told = {}
+    for path in ["link.txt", "missing.txt", "/etc/hosts", "../up.txt", "folder", "linked/hosts", "two.txt"]:
+        try:
+            ctx.artifacts.register(path, name="a.txt")
+            told[path] = "kept"
+        except ValueError as error:
+            told[path] = str(error)
+    ctx.artifacts.register("./folder/../good.txt")
+    return told`,
+} as const;
+
+describe("ctx.artifacts.register", () => {
+  it.each(Object.entries(REGISTERING))(
+    "in %s refuses at once what could not be kept, with the reason (G19, B088)",
+    async (runtime, script) => {
+      await using workshop = await Workshop.open();
+      const run = await workshop.run(workshop.task(runtime as keyof typeof REGISTERING, script));
+      expect([run.exit.error, run.exit.exitCode]).toEqual([null, 0]);
+      expect(run.output).toEqual({
+        "link.txt": expect.stringContaining("is a symbolic link"),
+        "missing.txt": expect.stringContaining("does not exist"),
+        "/etc/hosts": expect.stringContaining("outside of the attempt's folder"),
+        "../up.txt": expect.stringContaining("outside of the attempt's folder"),
+        folder: expect.stringContaining("no regular file"),
+        "linked/hosts": expect.stringContaining("behind a link"),
+        "two.txt": expect.stringContaining("more than one name"),
+      });
+      expect(run.artifacts.map(({ name }) => name)).toEqual(["good.txt"]);
+      expect(run.lines("system")).toEqual([]);
+    },
+  );
+});
+
 describe("artifacts", () => {
   it("are capped in their size together (B089)", async () => {
     await using workshop = await Workshop.open();

@@ -132,6 +132,24 @@ describe.each(levels)("a step at the level %s", (level) => {
     expect(run.lines("stderr").join("\n")).toContain(message.slice(message.indexOf(":") + 2));
   });
 
+  it("that throws prints where in its own code, and no line of what called it", async () => {
+    const run = await workshop.run(workshop.task("node", "export default () => {\n  throw new Error('here');\n}"));
+    const [first, second] = run.lines("stderr");
+    expect([first, second]).toEqual(["Error: here", expect.stringMatching(/script\.mjs:2:9/)]);
+  });
+
+  it.each([
+    ["setTimeout(() => { throw new Error('alone'); }, 1)", "an error was thrown that nothing waited for: Error: alone"],
+    ["Promise.reject(new Error('left'))", "a promise was rejected that nothing waited for: Error: left"],
+    ["Promise.reject('a text')", "a promise was rejected that nothing waited for: a text"],
+  ])("that leaves an error to nobody says so, fresh or reused: %s", async (left, message) => {
+    const script = `export default async () => { ${left}; await new Promise((done) => setTimeout(done, 10_000)); }`;
+    for (const reuseKey of [null, `left-${level}`]) {
+      const run = await workshop.run(workshop.task("node", script, { reuseKey }));
+      expect(run.exit).toMatchObject({ exitCode: 1, reason: "exited", error: { message } });
+    }
+  });
+
   it.each([
     ["node", "process.exit(7)", { exitCode: 7, signal: null }],
     ["node", "export default () => process.kill(process.pid, 'SIGKILL')", { exitCode: null, signal: "SIGKILL" }],

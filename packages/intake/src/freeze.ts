@@ -8,6 +8,7 @@ import {
   parseDefinition,
   slugProblem,
   snapHash,
+  storedSnapshot,
   type WorkflowSnapshot,
 } from "@maia/domain";
 import type { IntakeContext } from "./context.js";
@@ -58,7 +59,7 @@ export async function freezeBundle(schemas: IntakeContext["schemas"], bundle: un
 
 /** What was checked once, from the text that was stored then. */
 export function thaw(text: string): Frozen {
-  return frozen(JSON.parse(text) as WorkflowSnapshot, null, "");
+  return frozen(storedSnapshot(text), null, "");
 }
 
 function frozen(snapshot: WorkflowSnapshot, depsLock: string | null, message: string): Frozen {

@@ -1,5 +1,5 @@
 import type { Sql } from "@maia/db";
-import type { WorkflowSnapshot } from "@maia/domain";
+import { storedSnapshot, type WorkflowSnapshot } from "@maia/domain";
 
 /** What a version says about its jobs before they run. */
 export type JobRules = Pick<WorkflowSnapshot, "inputSpec" | "queueTimeoutMs">;
@@ -17,7 +17,7 @@ export async function jobRulesOf(sql: Sql, versionId: string): Promise<JobRules>
   const text = `SELECT "workflowSnap" FROM "WorkflowVersion" WHERE "id" = ?`;
   const row = await sql.get<{ workflowSnap: string }>(text, versionId);
   if (!row) throw new Error(`version ${versionId} does not exist`);
-  const { inputSpec, queueTimeoutMs = null }: WorkflowSnapshot = JSON.parse(row.workflowSnap);
+  const { inputSpec, queueTimeoutMs = null } = storedSnapshot(row.workflowSnap);
   const rules = { inputSpec, queueTimeoutMs };
   const oldest = kept.keys().next().value;
   if (kept.size >= KEPT && oldest !== undefined) kept.delete(oldest);

@@ -1,5 +1,5 @@
 import { findWholeVersion, insertVersion, setLatest, type Tx } from "@maia/db";
-import { MaiaError, VERSION_MESSAGE_MAX, type WorkflowSnapshot } from "@maia/domain";
+import { MaiaError, storedSnapshot, VERSION_MESSAGE_MAX } from "@maia/domain";
 
 export interface Promoted {
   /** The version that jobs get from now on. */
@@ -34,7 +34,7 @@ export async function promoteVersion(
   await setLatest(tx, workflowId, next);
   if (before?.snapHash === workflow.draftHash) {
     const { workflowSnap, snapHash } = version;
-    const { description }: WorkflowSnapshot = JSON.parse(workflowSnap);
+    const { description } = storedSnapshot(workflowSnap);
     const data = { draft: workflowSnap, draftHash: snapHash, description, updatedAt: now };
     await tx.models.workflow.update({ where: { id: workflowId }, data });
   }

@@ -12,7 +12,7 @@ import {
   type StepSnapshot,
   sha256Hex,
   stepsToReuse,
-  type WorkflowSnapshot,
+  storedSnapshot,
 } from "@maia/domain";
 import type { Caller, IntakeContext } from "./context.js";
 import type { CreatedJob } from "./create-job.js";
@@ -102,7 +102,7 @@ type OriginStep = ForkStep & Pick<StepSnapshot, "artifacts">;
 async function forkSteps(sql: Sql, origin: Again): Promise<readonly OriginStep[]> {
   const text = `SELECT "workflowSnap" FROM "WorkflowVersion" WHERE "id" = ?`;
   const row = await sql.get<{ workflowSnap: string }>(text, origin.versionId);
-  const { steps }: WorkflowSnapshot = JSON.parse(row!.workflowSnap);
+  const { steps } = storedSnapshot(row!.workflowSnap);
   const results = await stepResults(sql, origin.id);
   return steps.map((step) => ({ ...step, status: results.get(step.key)?.status ?? "SKIPPED" }));
 }

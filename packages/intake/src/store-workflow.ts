@@ -24,8 +24,10 @@ export interface Published {
   /** The version that has the content; for a draft the latest one, null while nothing is published. */
   readonly version: number | null;
   readonly snapHash: string;
-  /** True: the workflow did not exist before. */
+  /** True: the workflow did not exist before, or had been deleted. */
   readonly created: boolean;
+  /** True: the workflow had been deleted, and is back with its versions. */
+  readonly restored: boolean;
   /** True: jobs get another version from now on. */
   readonly published: boolean;
   /** True: there is a version more. */
@@ -62,7 +64,8 @@ export async function storeWorkflow(
   const workflowId = isAside ? current.id : await saveDraft(tx, request, current, frozen, now);
   const latest = current?.latestVersion ?? null;
   const saved = !isAside && (!isThere || current.draftHash !== frozen.snapHash);
-  const about = { workflowId, snapHash: frozen.snapHash, created: !isThere, saved };
+  const restored = current !== undefined && !isThere;
+  const about = { workflowId, snapHash: frozen.snapHash, created: !isThere, restored, saved };
   if (request.publishing === "draft") return { ...about, version: latest, published: false, made: false };
 
   // What was tried aside becomes the latest itself, and what is the latest stays it.

@@ -19,8 +19,14 @@ describe("MAIA_URL_ALLOW", () => {
     expect(parseUrlAllow("0x7f.1:80").address("127.0.0.1", 80)).toBe(true);
   });
 
-  it.each(["http://x", "x/y", "a@b", "x:99999999", "10.0.0.0/33", "*", "x:", "[::1"])("refuses %s", (entry) => {
-    if (entry === "*") return expect(parseUrlAllow(entry).host("anything", 80)).toBe(false);
-    expect(() => parseUrlAllow(`ok.lan ${entry}`)).toThrow(expect.objectContaining({ code: "INVALID" }));
+  it.each([
+    "http://x", "x/y", "a@b", "x:99999999", "10.0.0.0/33", "*", "*.lan", "x:", "[::1", "host!", "-x", "ho|st", "host$:80",
+  ])("refuses %s, by name, and says what an entry looks like", (entry) => {
+    const said = expect.stringContaining(`"${entry}" is no host, host:port or CIDR such as`);
+    expect(() => parseUrlAllow(`ok.lan ${entry}`)).toThrow(expect.objectContaining({ code: "INVALID", message: said }));
+  }); // biome-ignore format: a list
+
+  it("says that there are no wildcards to who tries one", () => {
+    expect(() => parseUrlAllow("*.lan")).toThrow(/no wildcards/);
   });
 });

@@ -44,14 +44,21 @@ function parseEntry(text: string): Entry {
 
   const url = URL.parse(`http://${text}/`);
   const explicit = /:(\d+)$/.exec(text)?.[1];
-  if (!url || !isHostText(text)) {
-    throw new MaiaError("INVALID", `MAIA_URL_ALLOW: "${text}" is no host, host:port or CIDR`);
-  }
-  const name = hostName(url);
+  const name = url && isHostText(text) ? hostName(url) : "";
   const address = normalAddress(name);
+  if (!address && !HOST_NAME.test(name)) throw new MaiaError("INVALID", problemOf(text));
   const port = explicit === undefined ? null : Number(explicit);
   if (address) return { port, matchesHost: () => false, matchesAddress: (candidate) => candidate === address };
   return { port, matchesHost: (candidate) => candidate === name, matchesAddress: () => false };
+}
+
+/** As a URL spells it: in ASCII, and small. */
+const HOST_NAME = /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/;
+
+function problemOf(text: string): string {
+  const wanted = "such as files.example.org, files.example.org:8080 or 10.1.0.0/16";
+  const more = text.includes("*") ? "; there are no wildcards, so name each host, or a range of addresses" : "";
+  return `MAIA_URL_ALLOW: "${text}" is no host, host:port or CIDR ${wanted}${more}`;
 }
 
 function isHostText(text: string): boolean {

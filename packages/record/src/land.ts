@@ -10,7 +10,7 @@ import {
 } from "@maia/db";
 import { type AttemptEnd, type FailureCode, judgeExit } from "@maia/domain";
 import type { ExitFrame, Frame } from "@maia/runner-protocol";
-import { recordFrames } from "./record-frames.js";
+import { type RecordLimits, recordFrames } from "./record-frames.js";
 
 /** What a recorded batch means for its attempt. */
 export type Landing =
@@ -29,9 +29,10 @@ export async function landFrames(
   frames: readonly Frame[],
   instead: Instead,
   now: Date,
+  limits?: RecordLimits,
   keptBy: KeptBy | null = null,
 ): Promise<Landing> {
-  const recorded = await recordFrames(tx, attempt, frames, now, keptBy);
+  const recorded = await recordFrames(tx, attempt, frames, now, limits, keptBy);
   switch (recorded.kind) {
     case "taken":
       return { kind: "flying", lastSeq: recorded.lastSeq };

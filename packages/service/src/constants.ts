@@ -21,6 +21,8 @@ const fixed = {
   streamIdleMs: 45_000,
   runnerHeartbeatMs: 5_000,
   runnerUnknownMs: 30_000,
+  /** How long a runner's instance that nothing is heard of is remembered while others of the runner are heard of. */
+  runnerForgetMs: 86_400_000,
   runnerReconnectWindowMs: 60_000,
   /** The same for runners that dial out: as `MAIA_RUNNER_RECONNECT_WINDOW_MS` says where that is set. */
   gatewayReconnectWindowMs: 600_000,

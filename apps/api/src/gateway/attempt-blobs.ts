@@ -6,7 +6,7 @@ import { refuseEncoding } from "../http/body.js";
 import { serveFile } from "../http/download.js";
 import type { Call, Reply } from "../http/route.js";
 import { steadily } from "../http/steadily.js";
-import { admitAttempt, claimOf } from "./admission.js";
+import { type Admitted, admitAttempt, type Claim, claimOf, refusedNow } from "./admission.js";
 
 type BlobCall = Call<{ readonly id: string; readonly sha256: string }>;
 
@@ -36,28 +36,44 @@ export async function giveBlob(call: BlobCall): Promise<undefined> {
 
 /** Takes the bytes of an artifact, which its project knows from then on. */
 export async function takeBlob(call: BlobCall): Promise<Reply> {
-  const { context, caller, req, params, now } = call;
-  const { db, blobs, config } = context;
-  const { sha256 } = params;
+  const { context, caller, req, params } = call;
+  const { sent } = context.gateway;
   const claim = claimOf(caller, req, params.id);
-  const { attempt } = await admitAttempt(db.sql, claim);
-  if (attempt.keptBy)
+  const admitted = await admitAttempt(context.db.sql, claim);
+  if (admitted.attempt.keptBy)
     throw new MaiaError(
       "STATE_CONFLICT",
       "The bytes of this attempt's artifacts stay in the store that its task named",
     );
-  if (!isSha256(sha256)) throw new MaiaError("NOT_FOUND", "Content is named by its SHA-256 in lower case");
+  if (!isSha256(params.sha256)) throw new MaiaError("NOT_FOUND", "Content is named by its SHA-256 in lower case");
   refuseEncoding(req);
-  const maxBytes = config.constants.artifactMax;
-  if (Number(req.headers["content-length"] ?? 0) > maxBytes)
-    throw new MaiaError("TOO_LARGE", `An artifact may have ${maxBytes} bytes`);
-  const { sizeBytes } = await blobs.put(steadily(req, config.uploadIdleMs), { expectSha256: sha256, maxBytes });
+  const length = req.headers["content-length"];
+  const maxBytes = sent.reserve(params.id, length === undefined ? null : Number(length), context.config.constants);
+  let fresh: number | null = null;
+  try {
+    const { sizeBytes, wasKnown } = await keepBytes(call, claim, admitted, maxBytes);
+    fresh = wasKnown ? null : sizeBytes;
+    return { status: wasKnown ? 200 : 201, body: { sha256: params.sha256, sizeBytes } };
+  } finally {
+    sent.settle(params.id, maxBytes, fresh);
+  }
+}
+
+async function keepBytes(
+  { context, req, params: { sha256 }, now }: BlobCall,
+  claim: Claim,
+  { attempt, instance }: Admitted,
+  maxBytes: number,
+): Promise<{ readonly sizeBytes: number; readonly wasKnown: boolean }> {
+  const { db, blobs, config } = context;
   const { projectId } = attempt.ref;
+  const { sizeBytes } = await blobs.put(steadily(req, config.uploadIdleMs), { expectSha256: sha256, maxBytes });
   const wasKnown = await isBlobKnown(db.sql, [projectId], sha256);
   const mime = await sniffMime(blobs.path(sha256), {});
   await db.write(async (tx) => {
-    await admitAttempt(tx.sql, claim); // it may have ended while the bytes came
+    const current = await admitAttempt(tx.sql, claim); // it may have ended while the bytes came
+    if (current.instance.secretVersion !== instance.secretVersion) throw refusedNow();
     await keepBlob(tx, { sha256, sizeBytes, mime }, projectId, now);
   });
-  return { status: wasKnown ? 200 : 201, body: { sha256, sizeBytes } };
+  return { sizeBytes, wasKnown };
 }

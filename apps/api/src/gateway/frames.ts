@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 import { isBlobKnown, type KeptBy, noteHeard, type Tx } from "@maia/db";
-import { afterOwnLines, type Landing, landFrames } from "@maia/record";
+import { afterOwnLines, type Landing, landFrames, type RecordLimits, recordLimits } from "@maia/record";
 import {
   type ArtifactFrame,
   decodeFrameBatches,
@@ -14,6 +14,7 @@ import { HttpProblem } from "../http/problems.js";
 import type { Call } from "../http/route.js";
 import { steadily } from "../http/steadily.js";
 import { type Admitted, admitAttempt, attemptEnded, type Claim, claimOf, refusedNow } from "./admission.js";
+import { requireRoom } from "./bounds.js";
 
 /** How far the record of an attempt has come, in the runner's own numbers. */
 export interface Ack {
@@ -60,20 +61,23 @@ type Outcome = { readonly kind: Landing["kind"]; readonly ackedSeq: number };
 
 /** Records a batch in one write, which also finds out whether its sender may still report. */
 async function record(
-  { db, clock }: ApiContext,
+  { db, clock, config: { constants } }: ApiContext,
   claim: Claim,
   { instance }: Admitted,
   frames: readonly Frame[],
 ): Promise<Outcome> {
   requireOwn(claim.attemptId, frames);
+  const limits = recordLimits(constants.logAttemptMax);
   return db.write(async (tx) => {
     const now = clock();
     const { attempt, instance: current } = await admitAttempt(tx.sql, claim);
     if (current.secretVersion !== instance.secretVersion) throw refusedNow();
     if (!attempt.isHanded) await noteHeard(tx, attempt.ref.id, now);
-    const { seqBase } = attempt;
+    const { seqBase, lastSeq } = attempt;
     const shifted = afterOwnLines(seqBase, frames);
-    const landing = await land(tx, attempt, shifted, now);
+    const fresh = shifted.filter((frame) => "seq" in frame && frame.seq > lastSeq);
+    await requireRoom(tx.sql, claim.attemptId, fresh, constants);
+    const landing = await land(tx, attempt, shifted, limits, now);
     if (landing.kind === "refused") throw attemptEnded();
     if (landing.kind === "landed") tx.ring("engine");
     const last = await lastSeqOf(tx, claim.attemptId);
@@ -90,9 +94,10 @@ async function land(
   tx: Tx,
   { ref, keptBy }: Admitted["attempt"],
   frames: readonly Frame[],
+  limits: RecordLimits,
   now: Date,
 ): Promise<Landing> {
-  const landing = await landFrames(tx, ref, frames, null, now, keptBy);
+  const landing = await landFrames(tx, ref, frames, null, now, limits, keptBy);
   const exit = exitOf(frames);
   if (landing.kind !== "gap" || exit?.reason !== "lost" || !isAllIn(frames, landing.fromSeq - 1)) return landing;
   return landFrames(tx, ref, [{ ...exit, lastSeq: landing.fromSeq - 1 }], null, now);

@@ -6,6 +6,7 @@ import type { BlobStore } from "@maia/storage";
 import { Snapshots, type TaskRules, type TaskSources, taskRules } from "@maia/tasks";
 import { RateLimit } from "../rate-limit.js";
 import { Beats } from "./beats.js";
+import { SentBytes } from "./bounds.js";
 import { Switchboard } from "./switchboard.js";
 import { Transfers } from "./transfers.js";
 
@@ -19,7 +20,7 @@ export interface GatewayDeps {
 }
 
 /** So many processes of one runner may say hello per minute: a fleet that is deployed anew comes all at once. */
-const HELLOS_PER_MINUTE = 600;
+const HELLOS_PER_MINUTE = 1_200;
 
 /** What the routes of runners share. It decides nothing: the engine does, and they meet in the database. */
 export class Gateway implements AsyncDisposable {
@@ -31,6 +32,8 @@ export class Gateway implements AsyncDisposable {
   /** Bytes that runners keep, on their way to who asked for them. */
   readonly transfers = new Transfers();
   readonly hellos = new RateLimit(HELLOS_PER_MINUTE);
+  /** What attempts have sent as artifacts. */
+  readonly sent = new SentBytes();
 
   constructor({ db, blobs, secrets, constants, logger, clock }: GatewayDeps) {
     this.switchboard = new Switchboard(db, logger);

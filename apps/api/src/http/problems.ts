@@ -52,6 +52,7 @@ const statusOf = {
   HEADERS_TOO_LARGE: 431,
   INTERNAL: 500,
   ARTIFACT_CORRUPT: 500,
+  VERSION_CORRUPT: 500,
   BUSY: 503,
   RUNNER_NOT_CONNECTED: 503,
   STOPPING: 503,
@@ -109,7 +110,7 @@ export function describeProblem(error: unknown, requestId: string): Problem {
 /** True for a failure that is Maia's own, to be logged. */
 export function isOurFault(error: unknown): boolean {
   if (error instanceof HttpProblem) return false;
-  return !isMaiaError(error) || error.code === "INTERNAL" || error.code === "ARTIFACT_CORRUPT";
+  return !isMaiaError(error) || statusOf[error.code] === 500;
 }
 
 function problem(

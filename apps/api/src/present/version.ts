@@ -1,5 +1,5 @@
 import type { WholeVersion, WorkflowView } from "@maia/db";
-import { BUNDLE_FORMAT, type Bundle } from "@maia/domain";
+import { BUNDLE_FORMAT, type Bundle, storedSnapshot } from "@maia/domain";
 import {
   anyObject,
   choice,
@@ -42,7 +42,7 @@ export const bundle = named(
 export function bundleOf({ slug }: WorkflowView, whole: WholeVersion): Bundle {
   const { version, message, createdAt, snapHash, workflowSnap, depsHash, depsLock } = whole;
   const head = { format: BUNDLE_FORMAT, workflow: slug, version, message, createdAt: iso(createdAt) } as const;
-  return { ...head, snapHash, workflowSnap: JSON.parse(workflowSnap), depsHash, depsLock };
+  return { ...head, snapHash, workflowSnap: storedSnapshot(workflowSnap), depsHash, depsLock };
 }
 
 /** One side of a comparison; the draft has no number. */

@@ -1,5 +1,5 @@
 import { COUNTED_MAX, type VersionView, type WorkflowActivity, type WorkflowView } from "@maia/db";
-import { VERSION_MESSAGE_MAX, versionMessageProblem } from "@maia/domain";
+import { storedSnapshot, VERSION_MESSAGE_MAX, versionMessageProblem } from "@maia/domain";
 import {
   anyObject,
   choice,
@@ -10,6 +10,7 @@ import {
   nullable,
   type Of,
   object,
+  optional,
   passedOn,
   text,
 } from "../http/shapes.js";
@@ -83,16 +84,29 @@ export const versionMessage = text({ maxLength: VERSION_MESSAGE_MAX }, versionMe
 export const versionSummary = named("WorkflowVersionSummary", object(versionFields));
 export const workflowVersion = named("WorkflowVersion", object({ ...versionFields, workflowSnap: anyObject }));
 
+const restored = flag({ description: "It had been deleted, and is back with its versions" });
+
+/** A version that was just made, or was there already. */
+export const madeVersion = named("MadeWorkflowVersion", object({ ...versionFields, restored: optional(restored) }));
+
 /** What PUT answers. */
 export const publication = named(
   "Publication",
-  object({ workflow: text(), workflowId: id("wf"), version: nullable(version), snapHash: sha256, published: flag() }),
+  object({
+    workflow: text(),
+    workflowId: id("wf"),
+    version: nullable(version),
+    snapHash: sha256,
+    published: flag(),
+    restored,
+  }),
   {
     workflow: "csv-report",
     workflowId: "wf_01kc1x8m0000000000000000b2",
     version: 3,
     snapHash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     published: true,
+    restored: false,
   },
 );
 
@@ -212,7 +226,7 @@ function presentActivity({ lastRun, queued, running, recent }: WorkflowActivity)
 
 /** A workflow with its editable definition. */
 export function presentWorkflow(view: WorkflowView, activity: WorkflowActivity): Of<typeof workflow> {
-  return { ...presentWorkflowSummary(view, activity), definition: JSON.parse(view.draft) };
+  return { ...presentWorkflowSummary(view, activity), definition: storedSnapshot(view.draft) };
 }
 
 type Bare = Omit<VersionView, "workflowSnap">;
@@ -230,5 +244,5 @@ export function presentVersionSummary(
 
 /** A version with its frozen snapshot, exactly as it was hashed. */
 export function presentVersion(workflow: WorkflowView, view: VersionView): Of<typeof workflowVersion> {
-  return { ...presentVersionSummary(workflow, view), workflowSnap: JSON.parse(view.workflowSnap) };
+  return { ...presentVersionSummary(workflow, view), workflowSnap: storedSnapshot(view.workflowSnap) };
 }

@@ -1,5 +1,5 @@
 import { type BatchView, findBatchView, listBatches, type Tx } from "@maia/db";
-import { MaiaError, type WorkflowSnapshot } from "@maia/domain";
+import { MaiaError, storedSnapshot } from "@maia/domain";
 import { createBatch, parseBatchRequest, retryBatch, tryBatch } from "@maia/intake";
 import { audited } from "../audited.js";
 import { batchEtag, cancelBatch, changeBatch, pauseBatch, resumeBatch } from "../batch-moves.js";
@@ -10,7 +10,7 @@ import { type Call, created, ok, type Reply, type Route, route } from "../http/r
 import { choice, optional, readBody, text } from "../http/shapes.js";
 import { idempotencyKeyOf, replayHeader } from "../idempotency.js";
 import { batchContext } from "../job-intake.js";
-import { found, narrowedTo, workflowOf } from "../lookup.js";
+import { found, narrowedTo, ofWorkflow } from "../lookup.js";
 import { batch, batchStatuses, presentBatch } from "../present/batch.js";
 import { batchChange, batchRequest, dryRunAnswer, retryRequest } from "../present/batch-requests.js";
 import { inProject, pageOf, pageRequest, paging } from "../present/common.js";
@@ -59,14 +59,13 @@ export const batchRoutes: readonly Route[] = [
       ...paging,
       ...inProject,
       status: optional(choice(batchStatuses)),
-      workflow: optional(text({ description: "By id or by name" })),
+      workflow: optional(text({ description: "By id or by name; it may be deleted" })),
     },
     answers: { 200: { description: "A page of batches", shape: pageOf(batch) } },
     handler: async (call) => {
       const { context, caller, query } = call;
       const projectId = await narrowedTo(call, query.project);
-      const workflowId =
-        query.workflow === undefined ? undefined : (await workflowOf(call, query.workflow, query.project)).id;
+      const workflowId = await ofWorkflow(call);
       const filter = { projectId, workflowId, status: query.status };
       const page = await listBatches(context.db, caller.projects, filter, pageRequest(query));
       return ok({ ...page, items: page.items.map(presentBatch) });
@@ -203,7 +202,7 @@ async function streamResults(call: Call<{ readonly id: string }>, keepFormulas: 
   if (!(await context.blobs.has(view.itemsSha256))) {
     throw new MaiaError("ARTIFACT_CORRUPT", "The items of the batch are no longer there");
   }
-  const { outputsSpec }: WorkflowSnapshot = JSON.parse(version?.workflowSnap ?? "{}");
+  const { outputsSpec } = storedSnapshot(version?.workflowSnap ?? "");
   const options = { outputs: Object.keys(outputsSpec?.outputs ?? {}), keepFormulas };
   res.attachment(`${view.id}.csv`);
   res.writeHead(200, { "Content-Type": "text/csv; charset=utf-8" });

@@ -9,7 +9,7 @@ import { type Call, created, ok, type Route, route } from "../http/route.js";
 import { choice, type JsonSchema, list, named, object, optional, text } from "../http/shapes.js";
 import { idempotencyKeyOf, replayHeader } from "../idempotency.js";
 import { takeJob, UploadTaker } from "../job-intake.js";
-import { found, narrowedTo, workflowOf } from "../lookup.js";
+import { found, narrowedTo, ofWorkflow } from "../lookup.js";
 import { inProject, inTime, madeBetween, pageOf, pageRequest, paging, partOf } from "../present/common.js";
 import { jobRun, jobStatuses, presentJob } from "../present/job.js";
 import { appliedWait, waitForEnd, waitOf } from "../wait.js";
@@ -101,7 +101,7 @@ export const jobRoutes: readonly Route[] = [
       ...inTime,
       ...partOf("the workflow's name"),
       status: optional(choice(jobStatuses)),
-      workflow: optional(text({ description: "By id or by name" })),
+      workflow: optional(text({ description: "By id or by name; it may be deleted" })),
       scheduleId: optional(text()),
       batchId: optional(text()),
       label: optional(text({ description: "`name=value`, or `name` for any value" })),
@@ -111,8 +111,7 @@ export const jobRoutes: readonly Route[] = [
       const { context, caller, query } = call;
       const { status, scheduleId, batchId } = query;
       const projectId = await narrowedTo(call, query.project);
-      const workflowId =
-        query.workflow === undefined ? undefined : (await workflowOf(call, query.workflow, query.project)).id;
+      const workflowId = await ofWorkflow(call);
       const filter: JobFilter = {
         ...{ projectId, status, workflowId, scheduleId, batchId, q: query.q },
         made: madeBetween(query),

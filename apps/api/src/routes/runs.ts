@@ -4,7 +4,7 @@ import { deleteEndedJob } from "../delete-job.js";
 import { causeOf } from "../failure-cause.js";
 import { type Call, ok, type Route, route } from "../http/route.js";
 import { choice, optional, text } from "../http/shapes.js";
-import { found, narrowedTo, workflowOf } from "../lookup.js";
+import { found, narrowedTo, ofWorkflow } from "../lookup.js";
 import { inProject, inTime, madeBetween, pageOf, pageRequest, paging, partOf } from "../present/common.js";
 import { presentRun, presentRunSummary, run, runStatuses, runSummary } from "../present/run.js";
 
@@ -22,14 +22,13 @@ export const runRoutes: readonly Route[] = [
       ...inTime,
       ...partOf("the workflow's name"),
       status: optional(choice(runStatuses)),
-      workflow: optional(text({ description: "By id or by name" })),
+      workflow: optional(text({ description: "By id or by name; it may be deleted" })),
     },
     answers: { 200: { description: "A page of runs", shape: pageOf(runSummary) } },
     handler: async (call) => {
       const { context, caller, query } = call;
       const projectId = await narrowedTo(call, query.project);
-      const workflowId =
-        query.workflow === undefined ? undefined : (await workflowOf(call, query.workflow, query.project)).id;
+      const workflowId = await ofWorkflow(call);
       const page = await listRuns(
         context.db,
         caller.projects,

@@ -4,7 +4,7 @@ import { ifMatch } from "../http/precondition.js";
 import { created, ok, type Route, route } from "../http/route.js";
 import { choice, integer, optional, text } from "../http/shapes.js";
 import { replayHeader } from "../idempotency.js";
-import { found, narrowedTo, workflowOf } from "../lookup.js";
+import { found, narrowedTo, ofWorkflow } from "../lookup.js";
 import { inProject, pageOf, pageRequest, paging } from "../present/common.js";
 import { jobRun, presentJob } from "../present/job.js";
 import {
@@ -40,15 +40,14 @@ export const scheduleRoutes: readonly Route[] = [
     query: {
       ...paging,
       ...inProject,
-      workflow: optional(text({ description: "By id or by name" })),
+      workflow: optional(text({ description: "By id or by name; it may be deleted" })),
       enabled: optional(choice(["true", "false"])),
     },
     answers: { 200: { description: "A page of schedules", shape: pageOf(schedule) } },
     handler: async (call) => {
       const { context, caller, query } = call;
       const projectId = await narrowedTo(call, query.project);
-      const workflowId =
-        query.workflow === undefined ? undefined : (await workflowOf(call, query.workflow, query.project)).id;
+      const workflowId = await ofWorkflow(call);
       const enabled = query.enabled === undefined ? undefined : query.enabled === "true";
       const filter = { projectId, workflowId, enabled };
       const page = await listSchedules(context.db.sql, caller.projects, filter, pageRequest(query));

@@ -8,7 +8,7 @@ import { madeBefore, makeOnce, type Once, replayHeader } from "../idempotency.js
 import { found, placeOf, workflowOf } from "../lookup.js";
 import { inProject } from "../present/common.js";
 import { versionExample, versionRequest } from "../present/version.js";
-import { presentVersionSummary, versionMessage, versionSummary } from "../present/workflow.js";
+import { madeVersion, presentVersionSummary, versionMessage, versionSummary } from "../present/workflow.js";
 import { versionNumber } from "./versions.js";
 
 /**
@@ -34,8 +34,8 @@ export const versionChangeRoutes: readonly Route[] = [
     requestHeaders: once,
     streamed: { content: { "application/json": { schema: versionRequest, example: versionExample } } },
     answers: {
-      200: { description: "There is such a version already", shape: versionSummary, headers: location },
-      201: { description: "The version", shape: versionSummary, headers: location },
+      200: { description: "There is such a version already", shape: madeVersion, headers: location },
+      201: { description: "The version", shape: madeVersion, headers: location },
     },
     handler: async (call) => {
       const { context, caller, params, query, req, now } = call;
@@ -50,9 +50,11 @@ export const versionChangeRoutes: readonly Route[] = [
       const publishing = request.latest ? ("latest" as const) : ("aside" as const);
       const wanted = { ...place, publishing, message: request.message, principal: caller.id };
       const result = await makeOnce({ ...call, body }, async (tx) => {
-        const { workflowId, version, made, published } = await storeWorkflow(tx, wanted, frozen, now);
-        if (made || published) await audited(tx, call, "version.create", workflowId, { version, made, published });
-        return { location: `/v1/workflows/${workflowId}/versions/${version}`, status: made ? 201 : 200, made };
+        const { workflowId, version, made, published, restored } = await storeWorkflow(tx, wanted, frozen, now);
+        const came = { version, made, published, restored };
+        if (made || published || restored) await audited(tx, call, "version.create", workflowId, came);
+        const location = `/v1/workflows/${workflowId}/versions/${version}`;
+        return { location, status: made ? 201 : 200, made: { restored } };
       });
       return answer(call, result);
     },
@@ -78,18 +80,18 @@ export const versionChangeRoutes: readonly Route[] = [
       const result = await makeOnce({ ...call, body: {} }, async (tx) => {
         const { version, made, published } = await promoteVersion(tx, id, number, said, now);
         if (published) await audited(tx, call, "version.promote", id, { from: number, version });
-        return { location: `/v1/workflows/${id}/versions/${version}`, status: made ? 201 : 200, made };
+        return { location: `/v1/workflows/${id}/versions/${version}`, status: made ? 201 : 200, made: {} };
       });
       return answer(call, result);
     },
   }),
 ];
 
-/** The version that a location names, as it is now. */
-async function answer(call: Call, { location, status, made }: Once<boolean>): Promise<Reply> {
+/** The version that a location names, as it is now, and what else came of the request. */
+async function answer(call: Call, { location, status, made }: Once<{ readonly restored?: boolean }>): Promise<Reply> {
   const [, , , workflowId = "", , n = ""] = location.split("/");
   const workflow = await workflowOf(call, workflowId, undefined);
   const version = found(await findVersion(call.context.db, workflow.id, Number(n)), "version");
   const headers = { Location: location, ...replayHeader(made === null) };
-  return { status, body: presentVersionSummary(workflow, version), headers };
+  return { status, body: { ...presentVersionSummary(workflow, version), ...made }, headers };
 }

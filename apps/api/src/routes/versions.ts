@@ -6,7 +6,7 @@ import {
   type WholeVersion,
   type WorkflowView,
 } from "@maia/db";
-import { invalid, type WorkflowSnapshot } from "@maia/domain";
+import { invalid, storedSnapshot } from "@maia/domain";
 import { etagOf } from "../http/precondition.js";
 import { type Call, ok, type Route, route } from "../http/route.js";
 import { optional, text } from "../http/shapes.js";
@@ -70,7 +70,7 @@ export const versionRoutes: readonly Route[] = [
       const workflow = await workflowOf(call, call.params.idOrSlug, call.query.project);
       const to = await wholeVersion(call, workflow, call.params.n);
       const from = await otherSide(call, workflow, to.version, call.query.against);
-      const [earlier, later] = [from && snapshotOf(from), snapshotOf(to)];
+      const [earlier, later] = [from && storedSnapshot(from.workflowSnap), storedSnapshot(to.workflowSnap)];
       const changes = earlier === null ? [{ op: "add", pointer: "", value: later }] : showChanges(earlier, later);
       const isPinnedAlike = from?.version === null || from?.depsHash === to.depsHash; // a draft has no packages yet
       const same = changes.length === 0 && isPinnedAlike;
@@ -131,10 +131,6 @@ async function otherSide(
   const number = against === "latest" ? String(workflow.latestVersion) : against;
   if (versionNumber(number) > 0) return wholeVersion(call, workflow, number);
   throw invalid([{ pointer: "/against", message: "must be the number of a version, latest, or draft" }]);
-}
-
-function snapshotOf({ workflowSnap }: Side): WorkflowSnapshot {
-  return JSON.parse(workflowSnap);
 }
 
 function sideOf({ version, snapHash, depsHash }: Side) {

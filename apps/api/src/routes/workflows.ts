@@ -1,5 +1,5 @@
 import { deleteWorkflow, listWorkflows, type Tx, workflowActivity, workflowSorts } from "@maia/db";
-import { MaiaError, Reader } from "@maia/domain";
+import { MaiaError, Reader, storedSnapshot } from "@maia/domain";
 import { type Published, publishWorkflow } from "@maia/intake";
 import { audited } from "../audited.js";
 import { ifMatch, requireMatch } from "../http/precondition.js";
@@ -107,7 +107,7 @@ export const workflowRoutes: readonly Route[] = [
       const view = await workflowOf(call, call.params.idOrSlug, call.query.project);
       requireMatch(ifMatch(call.req), etag(view));
       const fields = Reader.read(call.body, (root) => root.record());
-      const merged = mergePatch(JSON.parse(view.draft), fields);
+      const merged = mergePatch(storedSnapshot(view.draft), fields);
       // What was merged is right only for what was read.
       return publish(call, view.projectId, view.slug, merged, (current) => requireMatch([etag(view)], current));
     },
@@ -161,20 +161,20 @@ async function publish(
     onStored: (tx: Tx, stored: Published) => noteStored(tx, call, slug, stored),
   };
   const made = await publishWorkflow(intakeContext(context), request, now);
-  const { workflowId, version, snapHash, created, published } = made;
+  const { workflowId, version, snapHash, created, published, restored } = made;
   return {
     status: created ? 201 : 200,
-    body: { workflow: slug, workflowId, version, snapHash, published },
+    body: { workflow: slug, workflowId, version, snapHash, published, restored },
     headers: { ETag: `"${snapHash}"`, Location: `/v1/workflows/${workflowId}` },
   };
 }
 
-/** Storing what is there already is no change, and leaves no trace. */
+/** Storing what is there already is no change, and leaves no trace. What was deleted is not there. */
 async function noteStored(tx: Tx, call: Call, slug: string, stored: Published): Promise<void> {
-  const { workflowId, version, created, published, saved } = stored;
+  const { workflowId, version, created, published, saved, restored } = stored;
   if (!saved && !published) return;
   const action = published ? "workflow.publish" : "workflow.save";
-  await audited(tx, call, action, workflowId, { workflow: slug, version, created });
+  await audited(tx, call, action, workflowId, { workflow: slug, version, created, restored });
 }
 
 /** A merge patch (RFC 7396) at the top: fields that are given replace the old ones whole, null takes one away. */

@@ -54,10 +54,10 @@ async function carryOut(
 }
 
 async function endAll(tx: Tx, { id, name }: RunnerRow, command: "RESTART" | "STOP", now: Date): Promise<boolean> {
-  const { live, told } = await endInstances(tx, id, command, now);
-  if (live > 0) return told > 0;
+  const { there, told } = await endInstances(tx, id, command, now);
+  if (there > 0) return told > 0;
   throw new MaiaError(
     "STATE_CONFLICT",
-    `No instance of the runner ${name} is connected, so there is nothing to ${command.toLowerCase()}`,
+    `The runner ${name} has no instance that has not stopped, so there is nothing to ${command.toLowerCase()}`,
   );
 }

@@ -149,9 +149,10 @@ export async function importVersion(context: Context, file: string, flags: Impor
   const api = await connect(context, flags);
   const request = { bundle, ...(message === undefined ? {} : { message }), ...(aside ? { latest: false } : {}) };
   const path = `${versionsOf(workflow)}${queryOf({ project })}`;
-  const { body } = await api.post<Version>(path, request, { "idempotency-key": randomUUID() });
+  const { body } = await api.post<Version & { restored?: boolean }>(path, request, { "idempotency-key": randomUUID() });
   if (flags.json) printJson(context, body);
   else context.terminal.print(`${body.workflow} v${body.version}${body.latest ? " is what jobs get now" : ""}`);
+  if (body.restored) context.terminal.note("The workflow had been deleted; it is back with its versions");
   return exitCodes.ok;
 }
 

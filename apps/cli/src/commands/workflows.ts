@@ -18,6 +18,8 @@ interface Applied {
   readonly version: number | null;
   readonly snapHash: string | null;
   readonly published: boolean;
+  /** It had been deleted. */
+  readonly restored?: boolean;
 }
 
 /** `maia apply -f PATH`: creates or replaces workflows, and publishes what changed. */
@@ -39,9 +41,9 @@ export async function apply(context: Context, flags: ApplyFlags): Promise<ExitCo
   return exitCodes.ok;
 }
 
-function described({ version, published }: Applied, { draft }: ApplyFlags): string {
-  if (draft) return "saved as a draft";
-  return published ? `v${version} published` : `v${version} unchanged`;
+function described({ version, published, restored }: Applied, { draft }: ApplyFlags): string {
+  const stored = draft ? "saved as a draft" : `v${version} ${published ? "published" : "unchanged"}`;
+  return restored ? `${stored}, restored: it had been deleted, and is back with its versions` : stored;
 }
 
 interface Workflow {

@@ -19,6 +19,9 @@ export interface CommandsDeps {
   readonly logger: Logger;
 }
 
+/** What the guard of the way out says of an address that may not be tested. */
+const BLOCKED = "URL_BLOCKED";
+
 /** How many ids of commands are remembered, so that one that comes again is not carried out again. */
 const REMEMBERED = 1_000;
 
@@ -106,12 +109,14 @@ export class Commands {
     this.deps.onNews();
   }
 
-  /** What is blocked here is told as a test without success. */
+  /** Where a name leads is seen from here: an address that nobody may test is told by its code. */
   async #tried(host: string, port: number, timeoutMs: number | null): Promise<object> {
     try {
       return await this.deps.testConnection(host, port, timeoutMs);
     } catch (error) {
-      return { result: "TIMEOUT", host, port, detail: (error as Error).message.slice(0, 500) };
+      const { message, code } = error as Error & { readonly code?: unknown };
+      const why = code === BLOCKED ? { code: BLOCKED } : {};
+      return { result: "TIMEOUT", host, port, detail: message.slice(0, 500), ...why };
     }
   }
 

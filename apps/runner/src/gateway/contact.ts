@@ -57,9 +57,9 @@ export class Contact {
     }, NEWS_MS);
   }
 
-  /** Settles once the gateway knows of no transaction that is open here. */
+  /** Settles once the gateway knows of no transaction that is open here, or gives us no step of one any more. */
   noTransactions(): Promise<void> {
-    if (this.#openTransactions === 0) return Promise.resolve();
+    if (this.#openTransactions === 0 || this.deps.client.isRefused) return Promise.resolve();
     return new Promise((resolve) => this.#closed.push(resolve));
   }
 
@@ -80,6 +80,7 @@ export class Contact {
         if (error.code === "SUPERSEDED") return this.deps.onSuperseded();
         if (error.code === "NOT_FOUND" || error.code === "VERSION_UNSUPPORTED") isGreeted = false;
         if (!this.#wasReached && isRejection(error)) return this.deps.onRejected(error);
+        if (this.deps.client.isRefused) this.#endWaiting();
         this.#cut(error);
         await pause(error.retryAfterMs ?? this.#backoff.next(), signal);
       }
@@ -103,7 +104,7 @@ export class Contact {
     const poll = this.#describe();
     const answer = await client.poll(poll, AbortSignal.any([signal, this.#poll.signal]));
     this.#openTransactions = answer.openTransactions;
-    if (answer.openTransactions === 0) for (const closed of this.#closed.splice(0)) closed();
+    if (answer.openTransactions === 0) this.#endWaiting();
     const { tasks, commands } = this.deps;
     tasks.asked(poll.running);
     tasks.confirmed(poll.gotTasks);
@@ -137,6 +138,10 @@ export class Contact {
       ...tasks.map((task) => this.deps.tasks.take(task)),
     ];
     return took.length === 0 || took.includes(true);
+  }
+
+  #endWaiting(): void {
+    for (const closed of this.#closed.splice(0)) closed();
   }
 
   #reached(): void {

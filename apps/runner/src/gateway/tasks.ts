@@ -43,7 +43,8 @@ export class Tasks {
   /** Room for so many more. */
   get free(): number {
     const { attempts, slots } = this.deps;
-    return Math.max(0, slots - attempts.running - this.#coming.size);
+    const coming = this.coming().filter((attemptId) => !attempts.isRunning(attemptId)); // while one is begun, it is both
+    return Math.max(0, slots - attempts.running - coming.length);
   }
 
   /** Attempts whose content is on its way. */

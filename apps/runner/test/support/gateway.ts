@@ -41,6 +41,8 @@ export class TestGateway implements AsyncDisposable {
   intercept: (method: string, path: string, res: ServerResponse) => Answer | "cut" | null = () => null;
   /** True: tasks are handed over in every poll, whatever the runner says that it has. */
   repeats = false;
+  /** So many transactions are open on the instance, as its polls are told. */
+  openTransactions = 0;
   readonly #known = new Map<string, Known>();
   readonly #commands = new Map<string, object>();
   readonly #heldBack = new Set<string>();
@@ -206,14 +208,14 @@ export class TestGateway implements AsyncDisposable {
     this.wake(); // a second poll ends the first
     for (;;) {
       const rung = this.#ring.promise;
-      if (this.polls.length > no) return [200, { tasks: [], commands: [] }];
+      if (this.polls.length > no) return [200, { tasks: [], commands: [], openTransactions: this.openTransactions }];
       if (generation < this.generation) return problem(409, "SUPERSEDED");
       const tasks = this.#tasksFor(poll);
       const commands = [...this.#commands.values()];
       const leftMs = late - performance.now();
       if (tasks.length + commands.length > 0 || leftMs <= 0) {
         for (const { attemptId } of tasks) this.handed.set(attemptId, (this.handed.get(attemptId) ?? 0) + 1);
-        return [200, { tasks, commands }];
+        return [200, { tasks, commands, openTransactions: this.openTransactions }];
       }
       await Promise.race([rung, new Promise((resolve) => setTimeout(resolve, leftMs))]);
     }

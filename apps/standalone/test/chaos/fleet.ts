@@ -6,6 +6,9 @@ import type { Chaos } from "./chaos.ts";
 /** How a runner's process ends when it is to be started again. Source: docs/guides/runners.md, "Exit codes". */
 const RESTART = 75;
 
+/** How long a process may take to end, whose steps all end within seconds. In milliseconds. */
+const END_MS = 120_000;
+
 /** What the API tells of a runner. */
 export interface RunnerView {
   readonly id: string;
@@ -64,14 +67,13 @@ export class Instance implements AsyncDisposable {
   /** Asks it to stop, and waits until what it had in hand is done. */
   async stop(): Promise<number | null> {
     this.#isWanted = false;
-    return (await this.#process?.stop()) ?? null;
+    return this.#due(this.#process?.stop());
   }
 
   /** Waits for an end that somebody else has asked for. */
   async stopped(): Promise<number | null> {
     this.#isWanted = false;
-    await this.#process?.ended();
-    return this.#process?.exitCode ?? null;
+    return this.#due(this.#process?.ended());
   }
 
   /** Lets it end by itself from now on. */
@@ -87,6 +89,18 @@ export class Instance implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
     await this.proxy[Symbol.asyncDispose]();
+  }
+
+  /** How its process ends, which has been told to; one that does not is a violation. */
+  async #due(end: Promise<unknown> | undefined): Promise<number | null> {
+    const late = setTimeout(() => {
+      const who = `${this.#name} of ${this.#runner.name}`;
+      this.#chaos.violate(`G22 ${who} was to end, and has not in ${END_MS} ms\n${this.#process?.log.slice(-4_000)}`);
+      this.signal("SIGKILL");
+    }, END_MS);
+    await end;
+    clearTimeout(late);
+    return this.#process?.exitCode ?? null;
   }
 
   #ended(process: MaiaProcess): void {

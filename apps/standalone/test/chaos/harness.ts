@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { RunnerStatus } from "@maia/domain";
 import { seeded } from "../crash/random.ts";
 import type { Run } from "../support/client.ts";
 import { Deployment } from "../support/deployments.ts";
@@ -6,6 +7,7 @@ import { processesMarked } from "../support/marked-processes.ts";
 import { eventually } from "../support/processes.ts";
 import { Chaos } from "./chaos.ts";
 import { storedAttempts } from "./checks/attempts.ts";
+import { checkQuiet, storedPauses } from "./checks/pauses.ts";
 import { checkRun, endOf } from "./checks/runs.ts";
 import { checkSpans } from "./checks/spans.ts";
 import { checkStarts } from "./checks/starts.ts";
@@ -24,10 +26,15 @@ export interface ChaosOptions {
 }
 
 export interface ChaosReport {
+  readonly seed: number;
+  /** From the first submitted job to the end of the last one. */
+  readonly seconds: number;
   readonly jobs: number;
   /** How many jobs ended how, by their kind. */
   readonly ended: Record<string, number>;
   readonly starts: number;
+  /** Pauses that lasted until all was quiet. */
+  readonly quietPauses: number;
   readonly lostAttempts: number;
   /** How often what was done to the fleet. */
   readonly deeds: Record<string, number>;
@@ -49,6 +56,9 @@ const SHORT = {
 
 /** A runner's own: the marks are off, since the machine that tests is busy. */
 const RUNNER = { MAIA_RUNNER_SLOTS: "3", MAIA_RUNNER_CPU_MARK: "100", MAIA_RUNNER_MEMORY_MARK: "100" };
+
+/** All that a runner can be. */
+const STATUSES: readonly RunnerStatus[] = ["PENDING", "RUNNING", "UNKNOWN", "STOPPING", "STOPPED", "PAUSING", "PAUSED"];
 
 /** Names of runners; the last one is restricted. */
 const RUNNERS = ["north", "south", "inner"];
@@ -72,22 +82,30 @@ export async function chaos({ ms, jobs, seed, say = () => {} }: ChaosOptions): P
   const load = new Jobs(trial, runners);
   await load.prepare();
 
+  const from = performance.now();
   await torment(trial, runners, load, { ms, jobs });
   say(
     `${load.asked.length} jobs acked, ${load.refused} refused; done: ${JSON.stringify(trial.deeds)}; waiting for the end of it`,
   );
   const ended = await settle(trial, load.asked);
+  const seconds = Math.round((performance.now() - from) / 1_000);
   const attempts = storedAttempts(trial);
   const runnerOf = new Map(ended.map(({ asked, run }) => [run.id, asked.runner]));
   checkStarts(trial, attempts, runnerOf);
   const fenced = new Set(ended.flatMap(({ asked, run }) => (asked.kind === "fenced" ? run.id : [])));
   checkSpans(trial, attempts, fenced);
+  const pauses = storedPauses(trial);
+  checkQuiet(trial, pauses, attempts);
   await checkStop(trial, runners, mark);
+  checkAllSeen(trial);
   for (const violation of trial.violations) say(violation);
   return {
+    seed,
+    seconds,
     jobs: load.asked.length,
     ended: counted(ended.map(({ asked, run }) => `${asked.kind}: ${endOf(run)}`)),
     starts: ledger.starts.length,
+    quietPauses: pauses.filter(({ quietAt }) => quietAt !== null).length,
     lostAttempts: attempts.filter(({ status }) => status === "LOST").length,
     deeds: trial.deeds,
     statuses: [...trial.statuses].sort(),
@@ -194,6 +212,13 @@ async function checkStop(trial: Chaos, runners: readonly FleetRunner[], mark: st
   await eventually("no process outlives its runner", none, 5_000).catch(async () => {
     trial.violate(`G17 processes ${await processesMarked(mark)} outlived their runner`);
   });
+}
+
+/** Every status was seen, and everything was done that there is to do. */
+function checkAllSeen(trial: Chaos): void {
+  for (const status of STATUSES) if (!trial.statuses.has(status)) trial.violate(`no runner was ever seen ${status}`);
+  for (const name of [...Object.keys(troubles), "fence"])
+    if (!trial.deeds[name]) trial.violate(`the trouble ${name} was never made`);
 }
 
 function counted(names: readonly string[]): Record<string, number> {

@@ -33,7 +33,7 @@ export const troubles: Readonly<Record<string, Trouble>> = {
   async stop({ chaos, runner }) {
     await runner.isBusy();
     const ends = Promise.all(runner.instances.map((instance) => instance.stopped()));
-    // An instance that nothing is heard of just then is not told, so it is told again.
+    // A process that said hello only after the order was not meant by it, so it is told again.
     while (runner.instances.some(({ running }) => running)) {
       await runner.command("STOP");
       await Promise.race([ends, delay(2_000)]);

@@ -1,6 +1,7 @@
 // The first code in the process of a node step. It waits for its attempt on descriptor 3, carries it out and ends the
 // process, or, when it is told to be reused, answers on the descriptor and waits for the next attempt.
 import fs from "node:fs";
+import path from "node:path";
 
 const CONTROL = 3;
 const GENERIC_CALL = /[\w$]<[\w$\s,.[\]{}|&'"<>]+>\(/;
@@ -21,19 +22,14 @@ function readLine() {
 }
 
 async function runOnce(task) {
-  let result;
+  tellUncaught(() => task);
   try {
     const input = JSON.parse(fs.readFileSync(task.inputPath, "utf8"));
     const main = await loadStep(task);
-    result = await main(createContext(task, input));
+    keepResult(task, await main(createContext(task, input)));
   } catch (error) {
-    return fail(task, error);
-  }
-  try {
-    // Without a file the process would count as one that ended early.
-    fs.writeFileSync(task.outputPath, toJson(result) ?? "{}");
-  } catch (error) {
-    tellError(task, { code: "OUTPUT_INVALID", message: error.message });
+    console.error(error);
+    tellError(task, { message: describe(error) });
     process.exitCode = 1;
   }
   await flush(process.stdout);
@@ -41,15 +37,21 @@ async function runOnce(task) {
   process.exit();
 }
 
-/** Ends as an uncaught error would, which shows the place in the source as well. */
-function fail(task, error) {
-  tellError(task, { message: describe(error) });
-  process.removeAllListeners("uncaughtException");
-  process.once("exit", () => {
-    process.exitCode ||= 1;
-  });
-  process.nextTick(() => {
-    throw error;
+function keepResult(task, result) {
+  try {
+    // Without a file the process would count as one that ended early.
+    fs.writeFileSync(task.outputPath, toJson(result) ?? "{}");
+  } catch (error) {
+    tellError(task, { code: "OUTPUT_INVALID", message: error.message });
+    process.exitCode = 1;
+  }
+}
+
+/** Tells of an error that will end the process although it is none of the step's function; Node itself prints it. */
+function tellUncaught(current) {
+  process.on("uncaughtExceptionMonitor", (error, origin) => {
+    const what = origin === "unhandledRejection" ? "a promise was rejected" : "an error was thrown";
+    tellError(current(), { message: `${what} that nothing waited for: ${describe(error)}` });
   });
 }
 
@@ -58,6 +60,7 @@ function tellError(task, error) {
 }
 
 function describe(error) {
+  if (error?.code === "ERR_UNHANDLED_REJECTION") return error.message.replace(/^.* with the reason "(.*)"\.$/s, "$1");
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
 
@@ -144,9 +147,11 @@ function createArtifacts({ artifactsPath, registeredPath, workPath, runPath }) {
       await fs.promises.writeFile(target, isBytes || isStream ? data : JSON.stringify(data));
       return target;
     },
-    async register(path, { name, mime } = {}) {
-      const absolute = path.startsWith("/") ? path : `${workPath}/${path}`;
-      const entry = { path: absolute, name: checkedName(name ?? absolute.slice(absolute.lastIndexOf("/") + 1)), mime };
+    async register(file, { name, mime } = {}) {
+      const absolute = path.resolve(workPath, file);
+      const problem = fileProblem(absolute, workPath);
+      if (problem) throw new Error(`the file ${JSON.stringify(file)} cannot be kept as an artifact: it ${problem}`);
+      const entry = { path: absolute, name: checkedName(name ?? path.basename(absolute)), mime };
       fs.appendFileSync(registeredPath, `${JSON.stringify(entry)}\n`);
     },
     path(stepKey, name) {
@@ -161,6 +166,21 @@ function checkedName(name) {
   return name;
 }
 
+/** Why a file cannot be kept as it is now. When the step has ended, what has become of it is judged in the same way. */
+function fileProblem(file, folder) {
+  if (!file.startsWith(`${folder}/`)) return "lies outside of the attempt's folder";
+  try {
+    for (let at = path.dirname(file); at !== folder; at = path.dirname(at))
+      if (!fs.lstatSync(at).isDirectory()) return "lies behind a link, or in what is no folder";
+    const stat = fs.lstatSync(file);
+    if (stat.isSymbolicLink()) return "is a symbolic link";
+    if (!stat.isFile()) return "is no regular file";
+    return stat.nlink === 1 ? null : "has more than one name (a hard link)";
+  } catch (error) {
+    return error.code === "ENOENT" ? "does not exist" : `cannot be read (${error.code})`;
+  }
+}
+
 async function flush(stream) {
   if (stream.writableLength > 0) await new Promise((resolve) => stream.write("", resolve));
 }
@@ -171,6 +191,7 @@ async function flush(stream) {
  */
 async function serve(first) {
   let basics = {};
+  tellUncaught(() => basics);
   for (let line = first; line !== ""; line = readLine()) {
     // What did not change since the last attempt is not told again.
     basics = { ...basics, ...JSON.parse(line) };

@@ -257,13 +257,41 @@ class Artifacts:
         return target
 
     def register(self, path, name=None, mime=None):
-        absolute = os.path.join(self._task["workPath"], os.fspath(path))
+        work = self._task["workPath"]
+        absolute = os.path.normpath(os.path.join(work, os.fspath(path)))
+        problem = file_problem(absolute, work)
+        if problem:
+            raise ValueError("the file " + repr(os.fspath(path)) + " cannot be kept as an artifact: it " + problem)
         entry = {"path": absolute, "name": checked_name(name or os.path.basename(absolute)), "mime": mime}
         with open(self._task["registeredPath"], "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
     def path(self, step_key, name):
         return os.path.join(self._task["runPath"], "artifacts", step_key, name)
+
+
+def file_problem(file, folder):
+    """Why a file cannot be kept as it is now. When the step has ended, what has become of it is judged in the same way."""
+    import stat
+
+    if not file.startswith(folder + "/"):
+        return "lies outside of the attempt's folder"
+    try:
+        at = os.path.dirname(file)
+        while at != folder:
+            if not stat.S_ISDIR(os.lstat(at).st_mode):
+                return "lies behind a link, or in what is no folder"
+            at = os.path.dirname(at)
+        found = os.lstat(file)
+    except FileNotFoundError:
+        return "does not exist"
+    except OSError as error:
+        return "cannot be read (" + error.strerror + ")"
+    if stat.S_ISLNK(found.st_mode):
+        return "is a symbolic link"
+    if not stat.S_ISREG(found.st_mode):
+        return "is no regular file"
+    return None if found.st_nlink == 1 else "has more than one name (a hard link)"
 
 
 def checked_name(name):

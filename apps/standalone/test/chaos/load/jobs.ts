@@ -36,15 +36,17 @@ export class Jobs {
     await this.#chaos.client.upload(FILE);
   }
 
-  /** One about every `everyMs`. */
+  /** One about every `everyMs`; after an answer that took long, some follow at once. */
   async submit(everyMs: number): Promise<void> {
     const chaos = this.#chaos;
     const cancels: Promise<void>[] = [];
+    const from = performance.now();
     for (let n = 0; !chaos.isOver; n++) {
       const kind = KINDS[n % KINDS.length]!;
       const asked = await this.#ask(kind, n);
       if (asked && kind === "canceled") cancels.push(this.#cancelSoon(asked));
-      await chaos.rest(everyMs / 2, everyMs * 1.5);
+      const restMs = Math.max(0, from + (n + 1) * everyMs - performance.now());
+      await chaos.rest(restMs / 2, restMs * 1.5);
     }
     await Promise.all(cancels);
   }

@@ -299,6 +299,7 @@ CREATE TABLE "Attempt" (
     "output" TEXT,
     "truncatedLines" INTEGER NOT NULL DEFAULT 0,
     "truncatedBytes" INTEGER NOT NULL DEFAULT 0,
+    "logSize" BIGINT NOT NULL DEFAULT 0,
     "stopRequestedAt" DATETIME,
     "createdAt" DATETIME NOT NULL,
     "startedAt" DATETIME,
