@@ -12,6 +12,8 @@ export interface GatewayCarrierConfig {
   readonly clientSecret: string;
   readonly reach: ReachConfig;
   readonly marks: MarksConfig;
+  /** With less room on the disk nothing new is taken; 0: whatever there is. In bytes. */
+  readonly diskMinBytes: number;
   /** How long an answer may take, or stop in its middle. In milliseconds. */
   readonly answerMs: number;
   readonly blobMaxBytes: number;
@@ -35,6 +37,7 @@ export function readGatewayCarrier(env: Env, constants: Constants): GatewayCarri
       certFile: readCertFile(env),
     },
     marks: { cpu: readMark(env, constants, "runnerCpuMark"), memory: readMark(env, constants, "runnerMemoryMark") },
+    diskMinBytes: constants.runnerDiskMin,
     answerMs: constants.streamIdleMs,
     blobMaxBytes: BLOB_MAX_BYTES,
     keepSweepMs: readInteger(env, "MAIA_RUNNER_KEEP_SWEEP_MS", 3_600_000),
