@@ -1,27 +1,20 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { FakeApi, sendJson } from "./fake-api.js";
 import { maia } from "./run-maia.js";
 
 let api: FakeApi;
-let folder: string;
 
 beforeEach(async () => {
   api = await FakeApi.start();
-  folder = await mkdtemp(join(tmpdir(), "maia-cli-"));
 });
 afterEach(async () => {
   await api[Symbol.asyncDispose]();
-  await rm(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
 });
 
-const connected = (env: Record<string, string> = {}) => ({
-  env: { MAIA_URL: api.url, MAIA_API_KEY: "k", ...env },
-  cwd: folder,
-});
+const connected = (env: Record<string, string> = {}) => api.options(env);
 const at = "2026-01-01T00:00:00.000Z";
 const aRun = {
   id: "run_1",
@@ -89,9 +82,9 @@ describe("maia run", () => {
     const fresh = Buffer.from("fresh");
     const [knownHash, freshHash] = [known, fresh].map((bytes) => createHash("sha256").update(bytes).digest("hex"));
     await Promise.all([
-      writeFile(join(folder, "a.csv"), known),
-      writeFile(join(folder, "b.csv"), fresh),
-      writeFile(join(folder, "x=y.csv"), fresh),
+      writeFile(join(api.folder, "a.csv"), known),
+      writeFile(join(api.folder, "b.csv"), fresh),
+      writeFile(join(api.folder, "x=y.csv"), fresh),
     ]);
     api.on(`HEAD /v1/blobs/${knownHash}`, {}).on(`PUT /v1/blobs/${freshHash}`, {}, 201);
     const files = ["--file", "a.csv", "--file", "data=b.csv", "--file", "./x=y.csv"];
@@ -238,7 +231,7 @@ describe("maia artifacts get", () => {
       code: 0,
       stdout: "out/docs/report.md\n",
     });
-    expect(await readFile(join(folder, "out/docs/report.md"), "utf8")).toBe(content);
+    expect(await readFile(join(api.folder, "out/docs/report.md"), "utf8")).toBe(content);
     expect(await maia(["artifacts", "get", "run_1", "docs/report.md", "--to", "-"], connected())).toMatchObject({
       code: 0,
       stdout: content,
@@ -256,7 +249,7 @@ describe("maia artifacts get", () => {
       code: 1,
       stderr: expect.stringContaining("arrived damaged"),
     });
-    await expect(readFile(join(folder, "out/report.md"))).rejects.toThrow("ENOENT");
+    await expect(readFile(join(api.folder, "out/report.md"))).rejects.toThrow("ENOENT");
   });
 
   it("says where it cannot write, and does not try for ever", async () => {

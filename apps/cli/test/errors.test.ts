@@ -1,26 +1,19 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { FakeApi, sendProblem } from "./fake-api.js";
 import { maia } from "./run-maia.js";
 
 let api: FakeApi;
-let folder: string;
 
 beforeEach(async () => {
   api = await FakeApi.start();
-  folder = await mkdtemp(join(tmpdir(), "maia-cli-"));
 });
 afterEach(async () => {
   await api[Symbol.asyncDispose]();
-  await rm(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
 });
 
-const connected = (env: Record<string, string> = {}) => ({
-  env: { MAIA_URL: api.url, MAIA_API_KEY: "k", ...env },
-  cwd: folder,
-});
+const connected = (env: Record<string, string> = {}) => api.options(env);
 describe("exit codes", () => {
   it.each([
     [400, "BAD_JSON", 6],
@@ -60,7 +53,7 @@ describe("exit codes", () => {
       ["--version"],
       ["version"],
     ]) {
-      expect(await maia(args, { cwd: folder })).toMatchObject({
+      expect(await maia(args, { cwd: api.folder })).toMatchObject({
         code: 0,
         stderr: "",
         stdout: expect.stringMatching(/\S/),
@@ -112,7 +105,7 @@ describe("errors", () => {
 
   it("point into the file of a workflow", async () => {
     await writeFile(
-      join(folder, "workflow.yaml"),
+      join(api.folder, "workflow.yaml"),
       "name: report\nsteps:\n  - key: a\n    script: 'true'\n    deps: [b]\n",
     );
     const errors = [{ pointer: "/steps/0/deps/0", message: "there is no step b" }];
@@ -137,21 +130,21 @@ describe("address and key", () => {
   });
 
   it("come from flags, then the environment, then the data directory", async () => {
-    await writeFile(join(folder, "admin-key"), "from-file\n");
-    const env = { MAIA_URL: "http://127.0.0.1:1", MAIA_API_KEY: "from-env", MAIA_DATA_DIR: folder };
+    await writeFile(join(api.folder, "admin-key"), "from-file\n");
+    const env = { MAIA_URL: "http://127.0.0.1:1", MAIA_API_KEY: "from-env", MAIA_DATA_DIR: api.folder };
     await maia(["status", "--url", api.url, "--api-key", "from-flag"], { env });
     expect(keyOf()).toBe("Bearer from-flag");
     await maia(["status"], { env: { ...env, MAIA_URL: api.url } });
     expect(keyOf()).toBe("Bearer from-env");
-    const answer = await maia(["status"], { env: { MAIA_URL: api.url, MAIA_DATA_DIR: folder } });
+    const answer = await maia(["status"], { env: { MAIA_URL: api.url, MAIA_DATA_DIR: api.folder } });
     expect(keyOf()).toBe("Bearer from-file");
     expect(answer).toMatchObject({ code: 0, stdout: expect.stringContaining("laptop (admin)") });
   });
 
   it("never show the key of this machine to another one", async () => {
-    await writeFile(join(folder, "admin-key"), "from-file\n");
+    await writeFile(join(api.folder, "admin-key"), "from-file\n");
     const { readConnection } = await import("../src/config.js");
-    const env = { MAIA_DATA_DIR: folder };
+    const env = { MAIA_DATA_DIR: api.folder };
     expect(readConnection(env, { url: "http://127.0.0.1:9" }).apiKey).toBe("from-file");
     for (const url of ["https://maia.example", "http://127.0.0.1.evil.example", "http://10.0.0.1:3690"]) {
       expect(readConnection(env, { url }).apiKey).toBeNull();
@@ -164,7 +157,7 @@ describe("address and key", () => {
       code: 4,
       stderr: expect.stringContaining("The key came from MAIA_API_KEY"),
     });
-    expect(await maia(["status", "--url", api.url], { cwd: folder })).toMatchObject({
+    expect(await maia(["status", "--url", api.url], { cwd: api.folder })).toMatchObject({
       code: 4,
       stderr: expect.stringContaining("Set MAIA_API_KEY"),
     });

@@ -1,16 +1,22 @@
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { MaiaOptions } from "./run-maia.js";
 
 type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
-/** An API that answers what a test says, and remembers what it was asked. */
+/** An API that answers what a test says, and remembers what it was asked; with a folder for what a test writes. */
 export class FakeApi implements AsyncDisposable {
   readonly asked: { readonly line: string; readonly headers: IncomingMessage["headers"]; readonly body: string }[] = [];
   readonly #answers = new Map<string, Answer>();
   readonly #server = createServer((request, response) => void this.#answer(request, response));
 
+  private constructor(readonly folder: string) {}
+
   static async start(): Promise<FakeApi> {
-    const api = new FakeApi();
+    const api = new FakeApi(await mkdtemp(join(tmpdir(), "maia-cli-")));
     await once(api.#server.listen(0, "127.0.0.1"), "listening");
     return api;
   }
@@ -18,6 +24,11 @@ export class FakeApi implements AsyncDisposable {
   get url(): string {
     const { port } = this.#server.address() as { port: number };
     return `http://127.0.0.1:${port}`;
+  }
+
+  /** How `maia` is started in the folder, so that it finds this API. */
+  options(env: Readonly<Record<string, string>> = {}): MaiaOptions {
+    return { env: { MAIA_URL: this.url, MAIA_API_KEY: "k", ...env }, cwd: this.folder };
   }
 
   /** Answers `METHOD /path` (without its query) with JSON, or as a function says. */
@@ -44,6 +55,7 @@ export class FakeApi implements AsyncDisposable {
     this.#server.closeAllConnections();
     this.#server.close();
     await once(this.#server, "close");
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
   }
 }
 

@@ -1,47 +1,15 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { decodeFrameBatches, ExecutorError, type FindContent, type Frame, type Task } from "@maia/runner-protocol";
+import { decodeFrameBatches, ExecutorError, type FindContent } from "@maia/runner-protocol";
+import { aTask } from "../../runner/test/support/tasks.js";
 import { openRemoteExecutor, type RemoteExecutor } from "../src/remote-executor.js";
 import { followFrames } from "../src/remote-follow.js";
+import { outcome } from "./support/outcome.js";
 import { aSession, HEARTBEAT, REPORT, ScriptedRunner, sha256 } from "./support/scripted-runner.js";
 
 const ID = "att_1";
-const SCRIPT = Buffer.from("export default () => ({});\n");
-const INPUT = Buffer.from("{}");
-const find: FindContent = (hash) =>
-  [SCRIPT, INPUT].flatMap((bytes) => (sha256(bytes) === hash ? [{ bytes }] : []))[0] ?? null;
-const task: Task = {
-  attemptId: ID,
-  epoch: 1,
-  token: "t",
-  kind: "step",
-  runId: "run_1",
-  stepKey: "only",
-  attemptNo: 1,
-  workflowId: "wf_1",
-  runtime: "node",
-  script: { sha256: sha256(SCRIPT) },
-  input: { sha256: sha256(INPUT) },
-  files: [],
-  env: {},
-  secrets: {},
-  deps: null,
-  reuseKey: null,
-  transaction: null,
-  timeoutMs: 60_000,
-  graceMs: 1_000,
-  reconnectWindowMs: 300,
-  limits: {
-    logLineMax: 65_536,
-    logAttemptMax: 1_000_000,
-    outputMax: 524_288,
-    artifactsMax: 10,
-    artifactMax: 1_000_000,
-    memoryBytes: null,
-    processes: null,
-  },
-  isolation: null,
-};
+const { task, bytes } = aTask({ attemptId: ID, token: "t", reconnectWindowMs: 300 });
+const find: FindContent = (hash) => (bytes.has(hash) ? { bytes: bytes.get(hash)! } : null);
 
 let runner: ScriptedRunner;
 let executor: RemoteExecutor;
@@ -82,18 +50,6 @@ async function keep(bytes: AsyncIterable<Uint8Array>): Promise<{ sha256: string;
   const hash = digest.digest("hex");
   kept.push(hash);
   return { sha256: hash, sizeBytes };
-}
-
-/** What comes until the end, and the error code that ended it. */
-async function outcome(stream: AsyncIterable<readonly Frame[]>): Promise<{ frames: Frame[]; fault: string | null }> {
-  const frames: Frame[] = [];
-  try {
-    for await (const batch of stream) frames.push(...batch);
-    return { frames, fault: null };
-  } catch (error) {
-    if (error instanceof ExecutorError) return { frames, fault: error.code };
-    throw error;
-  }
 }
 
 async function* chunkOf(bytes: Buffer): AsyncGenerator<Uint8Array> {
@@ -205,7 +161,7 @@ describe("a task for a runner", () => {
     runner.pieces = [{ status: 412, code: "BLOB_MISSING", missing: [task.script.sha256] }];
     expect(await outcome(executor.start(task, find))).toEqual(whole);
     expect([...runner.blobs.keys()]).toContain(task.script.sha256);
-    expect(Buffer.from(runner.inline[0]![task.input.sha256]!, "base64")).toEqual(INPUT);
+    expect(Buffer.from(runner.inline[0]![task.input.sha256]!, "base64")).toEqual(bytes.get(task.input.sha256));
     expect(runner.posts).toHaveLength(2);
   });
 

@@ -1,12 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import { ExecutorError, type FindContent, type Frame, type Task } from "@maia/runner-protocol";
+import type { FindContent, Frame, Task } from "@maia/runner-protocol";
 import { RunnerHome, type RunnerProcess } from "../../runner/test/support/process.js";
 import { TestProxy } from "../../runner/test/support/proxy.js";
 import { TOKEN, until } from "../../runner/test/support/runner.js";
 import { aTask, sha256 } from "../../runner/test/support/tasks.js";
 import { openRemoteExecutor, type RemoteExecutor } from "../src/remote-executor.js";
+import { outcome } from "./support/outcome.js";
 
 let home: RunnerHome;
 let runner: RunnerProcess;
@@ -51,17 +52,6 @@ async function keep(bytes: AsyncIterable<Uint8Array>): Promise<{ sha256: string;
 function aShellTask(script: string, change: Partial<Task> = {}): { task: Task; find: FindContent } {
   const { task, bytes } = aTask({ runtime: "shell", reconnectWindowMs: 10_000, ...change }, script);
   return { task, find: (hash) => (bytes.has(hash) ? { bytes: bytes.get(hash)! } : null) };
-}
-
-async function outcome(stream: AsyncIterable<readonly Frame[]>): Promise<{ frames: Frame[]; fault: string | null }> {
-  const frames: Frame[] = [];
-  try {
-    for await (const batch of stream) frames.push(...batch);
-    return { frames, fault: null };
-  } catch (error) {
-    if (error instanceof ExecutorError) return { frames, fault: error.code };
-    throw error;
-  }
 }
 
 const texts = (frames: readonly Frame[]) =>

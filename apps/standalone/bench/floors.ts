@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import Database from "better-sqlite3";
+import { hostEnv } from "../test/support/config.ts";
 import { temporaryFolder } from "../test/support/processes.ts";
 import { median } from "./report.ts";
 
@@ -28,10 +29,8 @@ class Floor {
   }
 }
 
-const ENV = { PATH: process.env.PATH ?? "/usr/bin:/bin" };
-
 async function spawned(command: string, args: readonly string[]): Promise<void> {
-  await once(spawn(command, args, { env: ENV, stdio: "ignore" }), "exit");
+  await once(spawn(command, args, { env: hostEnv, stdio: "ignore" }), "exit");
 }
 
 /** `length` processes one after another: started, ended, next. In milliseconds. */
@@ -84,7 +83,7 @@ export async function linesFloor(count: number): Promise<number> {
       "-c",
       `yes "a line of a log, about as long as lines of logs are: one hundred characters, more or less, of text" | head -n ${count}`,
     ],
-    { env: ENV, stdio: ["ignore", "pipe", "ignore"] },
+    { env: hostEnv, stdio: ["ignore", "pipe", "ignore"] },
   );
   let seen = 0;
   for await (const chunk of child.stdout)

@@ -277,14 +277,8 @@ describe("a batch whose engine is killed", () => {
       120_000,
     );
     expect(batch).toMatchObject({ status: "SUCCEEDED", counts: { succeeded: 400, waiting: 0 } });
-    const jobs: { itemIndex: number; runId: string; params: { n: number } }[] = [];
-    for (let cursor: string | null = ""; cursor !== null; ) {
-      const page: { items: typeof jobs; nextCursor: string | null } = await client.get(
-        `/v1/jobs?batchId=${batch.id}&limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`,
-      );
-      jobs.push(...page.items);
-      cursor = page.nextCursor;
-    }
+    type Row = { itemIndex: number; runId: string; params: { n: number } };
+    const jobs = await client.list<Row>(`/v1/jobs?batchId=${batch.id}`);
     const byIndex = jobs.map(({ itemIndex, params }) => [itemIndex, params.n]).sort(([a = 0], [b = 0]) => a - b);
     expect(byIndex).toEqual(Array.from({ length: 400 }, (_, n) => [n, n]));
     expect(new Set(jobs.map(({ runId }) => runId)).size).toBe(400);

@@ -1,6 +1,6 @@
 import type { JobRunStatus, Trigger } from "@maia/domain";
 import { HIDDEN_TEXT, type Page, type PageRequest, type Scope, toPage } from "./pages.js";
-import { fromDbTime } from "./time.js";
+import { withMoments } from "./time.js";
 import type { Db, Sql } from "./types.js";
 import {
   alongProjects,
@@ -61,7 +61,7 @@ const JOINS = `JOIN "Project" p ON p."id" = j."projectId" JOIN "Workflow" w ON w
 /** A job, where its project exists for the reader. */
 export async function findJobView(sql: Sql, scope: Scope, id: string): Promise<JobView | null> {
   const row = await sql.get<JobRow>(`${SELECT} FROM "JobRun" j ${JOINS} WHERE j."id" = ${HIDDEN_TEXT}`, id);
-  return row && (scope === null || scope.includes(row.projectId)) ? toView(row) : null;
+  return row && (scope === null || scope.includes(row.projectId)) ? withMoments(row) : null;
 }
 
 /** What a list of jobs may be narrowed by. */
@@ -94,7 +94,7 @@ export async function listJobs(
     `${SELECT} FROM "JobRun" j ${JOINS} WHERE j."id" IN (${places}) ORDER BY j."id" ${page.order ?? "desc"}`,
     ...ids,
   );
-  return toPage(rows, page, (row) => row.id, toView);
+  return toPage(rows, page, (row) => row.id, withMoments);
 }
 
 /** The way that passes the fewest rows: along the narrowest thing that is asked for and has an index. */
@@ -121,15 +121,4 @@ async function walkOf(sql: Sql, projects: Scope, filter: JobFilter): Promise<Wal
 function hasLabel(name: string, value: string | null): Condition {
   const member = `${JSON.stringify(name)}:${value === null ? "" : JSON.stringify(value)}`;
   return { text: `replace("labels", ?, '') <> "labels"`, values: [member] };
-}
-
-function toView(row: JobRow): JobView {
-  const { cancelRequestedAt, createdAt, startedAt, finishedAt, ...rest } = row;
-  return {
-    ...rest,
-    cancelRequestedAt: fromDbTime(cancelRequestedAt),
-    createdAt: fromDbTime(createdAt),
-    startedAt: fromDbTime(startedAt),
-    finishedAt: fromDbTime(finishedAt),
-  };
 }

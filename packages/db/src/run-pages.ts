@@ -1,6 +1,6 @@
 import type { RunStatus } from "@maia/domain";
 import { type Page, type PageRequest, type Scope, toPage } from "./pages.js";
-import { fromDbTime } from "./time.js";
+import { withMoments } from "./time.js";
 import type { Db, Models, Sql } from "./types.js";
 import {
   alongProjects,
@@ -64,7 +64,7 @@ export async function listRuns(
      WHERE r."id" IN (${ids.map(() => "?").join(", ")}) ORDER BY r."id" ${page.order ?? "desc"}`,
     ...ids,
   );
-  return toPage(rows, page, (row) => row.id, toView);
+  return toPage(rows, page, (row) => row.id, withMoments);
 }
 
 /** Along the narrowest thing that is asked for and has an index. */
@@ -81,17 +81,6 @@ async function walkOf(sql: Sql, scope: Scope, filter: RunFilter): Promise<Walk> 
   }
   if (status !== undefined) return { ...walk, along: [{ status }], where: [...inProjects(projects), ...isNamed] };
   return { ...walk, along: alongProjects(projects), where: isNamed };
-}
-
-function toView(row: RunRow): RunView {
-  const { cancelRequestedAt, createdAt, startedAt, finishedAt, ...rest } = row;
-  return {
-    ...rest,
-    cancelRequestedAt: fromDbTime(cancelRequestedAt),
-    createdAt: fromDbTime(createdAt),
-    startedAt: fromDbTime(startedAt),
-    finishedAt: fromDbTime(finishedAt),
-  };
 }
 
 /** A run with all that its page shows, where its project exists for the reader. */

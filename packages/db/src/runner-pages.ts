@@ -1,5 +1,5 @@
 import { fromCursor, isIdOf, type Page, type PageRequest, toPage } from "./pages.js";
-import { fromDbTime } from "./time.js";
+import { fromDbTime, withMoments } from "./time.js";
 import type { Sql } from "./types.js";
 
 /** An entry of a runner's history. `data` is JSON text. */
@@ -66,17 +66,5 @@ export async function listInstances(sql: Sql, runnerId: string, page: PageReques
     page.cursor === null ? "ins_~" : fromCursor(page.cursor, isIdOf("ins")),
     page.limit + 1,
   );
-  return toPage(
-    rows,
-    page,
-    ({ id }) => id,
-    (row) => ({
-      ...row,
-      helloAt: fromDbTime(row.helloAt),
-      lastSeenAt: fromDbTime(row.lastSeenAt),
-      silentAt: fromDbTime(row.silentAt),
-      stoppingAt: fromDbTime(row.stoppingAt),
-      stoppedAt: fromDbTime(row.stoppedAt),
-    }),
-  );
+  return toPage(rows, page, ({ id }) => id, withMoments);
 }

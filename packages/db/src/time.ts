@@ -9,3 +9,14 @@ export function fromDbTime(text: string | null): Date | null;
 export function fromDbTime(text: string | null): Date | null {
   return text === null ? null : new Date(text);
 }
+
+type Moment<T> = T extends string ? Date : null;
+
+/** A row whose `…At` columns are moments. */
+export type WithMoments<T> = { readonly [K in keyof T]: K extends `${string}At` ? Moment<T[K]> : T[K] };
+
+/** Reads the columns of a row that say when. */
+export function withMoments<T extends object>(row: T): WithMoments<T> {
+  const columns = Object.entries(row).map(([name, value]) => [name, name.endsWith("At") ? fromDbTime(value) : value]);
+  return Object.fromEntries(columns) as WithMoments<T>;
+}

@@ -156,6 +156,8 @@ describe("npm packages", () => {
     const missing = await workshop.run(installing(workshop, depsOf({ nowhere: "1.0.0" })));
     expect(missing.exit).toMatchObject({ reason: "spawn_failed", error: { code: "DEPS_INSTALL_FAILED" } });
     expect(missing.exit.error!.message).toMatch(/E404[\s\S]*nowhere/);
+    const noise = missing.lines("system").filter((line) => /npm error( \d+)?$|Log files|tarball/.test(line));
+    expect(noise).toEqual([]);
     const range = await workshop.run(installing(workshop, depsOf({ one: "^7.0.0" })));
     expect(range.exit.error).toMatchObject({
       code: "DEPS_INSTALL_FAILED",

@@ -123,6 +123,7 @@ describe.each(levels)("a step at the level %s", (level) => {
     ["node", "export default () => { throw new RangeError('boom') }", "RangeError: boom"],
     ["node", "export default async () => { await null; throw new Error('later') }", "Error: later"],
     ["node", "throw new Error('at the top')", "Error: at the top"],
+    ["node", "export default () => { throw { status: 404 } }", "{ status: 404 }"],
     ["node", "export const other = 1", "TypeError: a step is a module whose default export is a function"],
     ["python", "def main(ctx):\n  raise ValueError('boom')", "ValueError: boom"],
     ["python", "import nowhere", "ModuleNotFoundError: No module named 'nowhere'"],
@@ -130,6 +131,15 @@ describe.each(levels)("a step at the level %s", (level) => {
     const run = await workshop.run(workshop.task(runtime, script));
     expect(run.exit).toMatchObject({ exitCode: 1, signal: null, reason: "exited", error: { message } });
     expect(run.lines("stderr").join("\n")).toContain(message.slice(message.indexOf(":") + 2));
+  });
+
+  it("that waits for what can never come is told so (code 13 is Node's)", async () => {
+    const script = "export default () => new Promise(() => {})";
+    for (const reuseKey of [null, `waits-${level}`]) {
+      const { exit } = await workshop.run(workshop.task("node", script, { reuseKey }));
+      const message = expect.stringContaining("waits for what can never come");
+      expect(exit).toMatchObject({ exitCode: 13, reason: "exited", error: { message } });
+    }
   });
 
   it("that throws prints where in its own code, and no line of what called it", async () => {

@@ -11,24 +11,13 @@ import {
   passedOn,
   text,
 } from "../http/shapes.js";
+import { jobFiles } from "./job-files.js";
 
 const item: JsonSchema = {
   type: "object",
   properties: {
     params: { type: "object" },
-    files: {
-      type: "array",
-      description: "Files that were uploaded before",
-      items: {
-        type: "object",
-        required: ["name", "sha256"],
-        properties: { name: { type: "string" }, sha256: { type: "string" } },
-      },
-    },
-    urlFiles: {
-      type: "array",
-      items: { type: "object", required: ["url"], properties: { url: { type: "string" }, name: { type: "string" } } },
-    },
+    ...jobFiles,
   },
   additionalProperties: false,
 };

@@ -18,6 +18,20 @@ import { inProject, pageOf, pageRequest, paging } from "../present/common.js";
 const idempotencyHeader = { "Idempotency-Key": "Makes asking again safe" };
 const where = { Location: "Where the batch is" };
 
+/** A command to a batch. */
+function moveRoute(name: "cancel" | "pause" | "resume", summary: string, move: Parameters<typeof moved>[1]): Route {
+  return route({
+    method: "post",
+    path: `/v1/batches/{id}/${name}`,
+    operationId: `${name}Batch`,
+    summary,
+    tag: "Batches",
+    permission: "batches.write",
+    answers: { 202: { description: "The batch as it is now", shape: batch } },
+    handler: (call) => moved(call, move),
+  });
+}
+
 export const batchRoutes: readonly Route[] = [
   route({
     method: "post",
@@ -116,36 +130,9 @@ export const batchRoutes: readonly Route[] = [
     },
     handler: async (call) => streamResults(call, call.query.formulas === "keep"),
   }),
-  route({
-    method: "post",
-    path: "/v1/batches/{id}/cancel",
-    operationId: "cancelBatch",
-    summary: "Opens no further row, and stops those that are open. Asking again while it ends changes nothing",
-    tag: "Batches",
-    permission: "batches.write",
-    answers: { 202: { description: "It will end; the batch as it is now", shape: batch } },
-    handler: (call) => moved(call, cancelBatch),
-  }),
-  route({
-    method: "post",
-    path: "/v1/batches/{id}/pause",
-    operationId: "pauseBatch",
-    summary: "Starts no further row until it is resumed; those that run go on",
-    tag: "Batches",
-    permission: "batches.write",
-    answers: { 202: { description: "The batch as it is now", shape: batch } },
-    handler: (call) => moved(call, pauseBatch),
-  }),
-  route({
-    method: "post",
-    path: "/v1/batches/{id}/resume",
-    operationId: "resumeBatch",
-    summary: "Goes on with a batch that is held",
-    tag: "Batches",
-    permission: "batches.write",
-    answers: { 202: { description: "The batch as it is now", shape: batch } },
-    handler: (call) => moved(call, resumeBatch),
-  }),
+  moveRoute("cancel", "Opens no further row, and stops those that are open. Asking again changes nothing", cancelBatch),
+  moveRoute("pause", "Starts no further row until it is resumed; those that run go on", pauseBatch),
+  moveRoute("resume", "Goes on with a batch that is held", resumeBatch),
   route({
     method: "post",
     path: "/v1/batches/{id}/retry",

@@ -12,6 +12,7 @@ import { keepUpload, takeJob } from "../job-intake.js";
 import { found, narrowedTo, ofWorkflow } from "../lookup.js";
 import { inProject, inTime, madeBetween, pageOf, pageRequest, paging, partOf } from "../present/common.js";
 import { jobRun, jobStatuses, presentJob } from "../present/job.js";
+import { jobFiles } from "../present/job-files.js";
 import { appliedWait, waitForEnd, waitOf } from "../wait.js";
 import { explainJob } from "../why.js";
 
@@ -23,20 +24,7 @@ const jobRequest: JsonSchema = {
     project: { type: "string", description: "By id or by name; `default` unless given" },
     version: { type: "integer", minimum: 1, description: "The latest unless given" },
     params: { type: "object" },
-    files: {
-      type: "array",
-      description: "Files that were uploaded before",
-      items: {
-        type: "object",
-        required: ["name", "sha256"],
-        properties: { name: { type: "string" }, sha256: { type: "string" } },
-      },
-    },
-    urlFiles: {
-      type: "array",
-      description: "Files that Maia downloads",
-      items: { type: "object", required: ["url"], properties: { url: { type: "string" }, name: { type: "string" } } },
-    },
+    ...jobFiles,
     environment: { type: "string", description: "By id or by name" },
     runner: { type: "string", description: "By id or by name" },
     priority: { type: "integer" },

@@ -5,6 +5,7 @@ import { Sink } from "../support/sink.ts";
 import { checkDisk, checkLeftovers } from "./checks/disk.ts";
 import { checkNoneLeft, checkOrphans } from "./checks/processes.ts";
 import { checkRuns, type Figures } from "./checks/runs.ts";
+import { keepingEvidence } from "./evidence.ts";
 import { Batches } from "./load/batches.ts";
 import { Downloads } from "./load/downloads.ts";
 import { Installs } from "./load/installs.ts";
@@ -79,19 +80,26 @@ async function crashShape(
   const env = Object.assign({ ...SHORT, MAIA_TEST_MARK: mark }, ...loads.map((load) => load.env));
   const maia = stack.use(await Deployment.start(shape, env, 2));
   const trial = new Trial(maia, random, { SINK: sink.url, CRASH_MARK: mark });
-  for (const load of loads) await load.prepare(trial);
+  let figures: Figures | null = null;
+  const violations = await keepingEvidence(maia, async () => {
+    await underLoad(trial, kills, loads);
+    say(`${shape}: ${kills} kills, acked ${JSON.stringify(trial.acks)}; waiting for the end of it`);
+    const accounted = (await Promise.all(loads.map((load) => load.check(trial)))).flat();
+    figures = await checkRuns(trial, sink, accounted);
+    await checkOrphans(trial, mark);
+    await checkStart(trial, mark);
+    await checkDisk(trial);
+    return trial.violations;
+  });
+  for (const violation of violations) say(violation);
+  return { kills, acks: trial.acks, ...figures!, violations };
+}
 
+async function underLoad(trial: Trial, kills: number, loads: readonly Load[]): Promise<void> {
+  for (const load of loads) await load.prepare(trial);
   const work = [killParts(trial, kills), ...loads.map((load) => load.submit(trial))];
   const ends = await Promise.allSettled(work.map((part) => part.finally(() => trial.stop())));
   for (const end of ends) if (end.status === "rejected") throw end.reason;
-  say(`${shape}: ${kills} kills, acked ${JSON.stringify(trial.acks)}; waiting for the end of it`);
-  const accounted = (await Promise.all(loads.map((load) => load.check(trial)))).flat();
-  const figures = await checkRuns(trial, sink, accounted);
-  await checkOrphans(trial, mark);
-  await checkStart(trial, mark);
-  await checkDisk(trial);
-  for (const violation of trial.violations) say(violation);
-  return { kills, acks: trial.acks, ...figures, violations: trial.violations };
 }
 
 async function killParts(trial: Trial, kills: number): Promise<void> {

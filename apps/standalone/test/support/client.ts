@@ -66,6 +66,21 @@ export interface Answer<T = Record<string, unknown>> {
   body: T;
 }
 
+export interface Artifact {
+  readonly id: string;
+  readonly stepKey: string;
+  readonly attemptNo: number;
+  readonly name: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly system: boolean;
+}
+
+interface Page<T> {
+  readonly items: readonly T[];
+  readonly nextCursor: string | null;
+}
+
 /** A client of the HTTP API, as a test needs it: nothing hidden, nothing retried. */
 export class Client {
   readonly url: string;
@@ -138,7 +153,7 @@ export class Client {
     return sha256;
   }
 
-  async job(id: string): Promise<{ id: string; status: string; runId: string | null }> {
+  async job(id: string): Promise<Pick<Run, "id" | "status" | "failure"> & { runId: string | null }> {
     return this.get(`/v1/jobs/${id}`);
   }
 
@@ -159,51 +174,25 @@ export class Client {
     return this.run(runId);
   }
 
-  /** All lines of a run's log, page by page. */
-  async logs(runId: string, query = ""): Promise<LogItem[]> {
-    const lines: LogItem[] = [];
+  /** Everything of a list, page by page. `read` asks for one page. */
+  async list<T>(path: string, read = (page: string): Promise<Page<T>> => this.get(page)): Promise<T[]> {
+    const items: T[] = [];
+    const first = `${path}${path.includes("?") ? "&" : "?"}limit=100`;
     for (let cursor: string | null = ""; cursor !== null; ) {
-      const page: { items: LogItem[]; nextCursor: string | null } = await this.get(
-        `/v1/runs/${runId}/logs?limit=100${query}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`,
-      );
-      lines.push(...page.items);
-      cursor = page.nextCursor;
-    }
-    return lines;
-  }
-
-  async artifacts(runId: string): Promise<
-    {
-      id: string;
-      stepKey: string;
-      attemptNo: number;
-      name: string;
-      sha256: string;
-      sizeBytes: number;
-      system: boolean;
-    }[]
-  > {
-    type Page = {
-      items: {
-        id: string;
-        stepKey: string;
-        attemptNo: number;
-        name: string;
-        sha256: string;
-        sizeBytes: number;
-        system: boolean;
-      }[];
-      nextCursor: string | null;
-    };
-    const items: Page["items"] = [];
-    for (let cursor: string | null = ""; cursor !== null; ) {
-      const page: Page = await this.get(
-        `/v1/runs/${runId}/artifacts?limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`,
-      );
+      const page: Page<T> = await read(cursor ? `${first}&cursor=${encodeURIComponent(cursor)}` : first);
       items.push(...page.items);
       cursor = page.nextCursor;
     }
     return items;
+  }
+
+  /** All lines of a run's log. `query` begins with `&`. */
+  logs(runId: string, query = ""): Promise<LogItem[]> {
+    return this.list(`/v1/runs/${runId}/logs?${query.slice(1)}`);
+  }
+
+  artifacts(runId: string): Promise<Artifact[]> {
+    return this.list(`/v1/runs/${runId}/artifacts`);
   }
 
   async content(artifactId: string): Promise<Uint8Array> {

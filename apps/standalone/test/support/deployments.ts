@@ -16,7 +16,8 @@ export class Deployment implements AsyncDisposable {
   readonly env: Record<string, string>;
   /** Where the runner keeps what is its own; null: there is none. */
   readonly runnerDir: string | null;
-  readonly #folder: AsyncDisposable;
+  readonly #folder: { readonly path: string } & AsyncDisposable;
+  #isKept = false;
   client!: Client;
 
   private constructor(
@@ -24,7 +25,7 @@ export class Deployment implements AsyncDisposable {
     url: string,
     env: Record<string, string>,
     runnerDir: string | null,
-    folder: AsyncDisposable,
+    folder: { readonly path: string } & AsyncDisposable,
   ) {
     this.dataDir = dataDir;
     this.runnerDir = runnerDir;
@@ -61,7 +62,8 @@ export class Deployment implements AsyncDisposable {
   spawn(name: string, more: Record<string, string> = {}): MaiaProcess {
     const running = this.processes.get(name);
     if (running?.running) return running;
-    const part = new MaiaProcess([name.replace(/-\d+$/, "")], { ...this.env, ...more });
+    const logFile = path.join(this.#folder.path, `${name}.log`);
+    const part = new MaiaProcess([name.replace(/-\d+$/, "")], { ...this.env, ...more }, [], logFile);
     this.processes.set(name, part);
     return part;
   }
@@ -77,9 +79,15 @@ export class Deployment implements AsyncDisposable {
     return [...this.processes].map(([name, part]) => `--- ${name}\n${part.log.slice(-4_000)}`).join("\n");
   }
 
+  /** Leaves the folder with all that Maia wrote when it is disposed. @returns where that is */
+  keep(): string {
+    this.#isKept = true;
+    return this.#folder.path;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.processes.values()].map((part) => part.kill()));
-    await this.#folder[Symbol.asyncDispose]();
+    if (!this.#isKept) await this.#folder[Symbol.asyncDispose]();
   }
 }
 

@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { appendFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { hostEnv } from "./config.ts";
 
 const MAIA = path.resolve(import.meta.dirname, "../../../cli/bin/maia.js");
 
@@ -13,18 +15,25 @@ export class MaiaProcess implements AsyncDisposable {
   #log = "";
   #ended: Promise<void>;
 
-  /** `within` is a command that runs it in a place of its own, and gives way to it (`unshare`, `strace`). */
-  constructor(args: readonly string[], env: Record<string, string>, within: readonly string[] = []) {
-    const PATH = process.env.PATH ?? "/usr/bin:/bin";
-    const HOME = process.env.HOME ?? os.tmpdir();
+  /**
+   * `within` is a command that runs it in a place of its own, and gives way to it (`unshare`, `strace`); `logFile` gets all
+   * that it prints, after what is there.
+   */
+  constructor(
+    args: readonly string[],
+    env: Record<string, string>,
+    within: readonly string[] = [],
+    logFile: string | null = null,
+  ) {
     const [program = "", ...rest] = [...within, process.execPath, MAIA, ...args];
     this.#child = spawn(program, rest, {
-      env: { PATH, HOME, ...env },
+      env: { ...hostEnv, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.on("data", (chunk) => {
         this.#log = (this.#log + chunk).slice(-64_000);
+        if (logFile !== null) appendFileSync(logFile, chunk);
       });
     }
     this.#ended = once(this.#child, "exit").then(() => {});

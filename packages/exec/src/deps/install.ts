@@ -41,6 +41,10 @@ const LOG_MAX = 16 * 1024 * 1024;
 const TOLD_LINES = 20;
 const TOLD_CHARS = 2_000;
 
+/** What npm says of itself: of logs that it was told not to keep, and of sources that it was told not to take. */
+const NOISE =
+  /^npm error( [0-9A-Z]+)?\s*$|^npm error (Log files were not written|404 Note that you can also install|404 tarball, folder)/;
+
 /** One installation, in a process of its own with the rights of a step: it has the network, and nothing of Maia's. */
 export class Install implements SlotUser {
   private readonly slot: Slot;
@@ -122,10 +126,11 @@ export class Install implements SlotUser {
     if (owner) chownSync(path, owner.uid, owner.gid);
   }
 
-  private print(lines: readonly string[], bytes: number): void {
+  private print(all: readonly string[], bytes: number): void {
+    const lines = all.filter((line) => !NOISE.test(line));
     this.last.push(...lines);
     this.last = this.last.slice(-TOLD_LINES);
-    this.options.onLines(lines);
+    if (lines.length > 0) this.options.onLines(lines);
     this.session.send({ t: "credit", slot: this.slot.id, bytes });
   }
 

@@ -1,6 +1,6 @@
 import type { IsolationLevel } from "@maia/runner-protocol";
 import type { Runtime } from "../messages.js";
-import { ENDED_PATH } from "../slot-view.js";
+import { WAIT } from "./keeper.js";
 import type { Machine } from "./machine.js";
 import { nodeProgram, type Places, type Wrapper } from "./wrappers.js";
 
@@ -25,12 +25,6 @@ const SHELL_BEGIN =
 const SET_LIMITS =
   'd=$1 p=$2 t=$3; shift 3; [ "$d" = 0 ] || ulimit -d "$d"; [ "$p" = 0 ] || ulimit -p "$p" 2>/dev/null || ulimit -u "$p"; ' +
   '[ "$t" = 0 ] || { ulimit -H -t $((t + 5)); ulimit -S -t "$t"; }; ';
-/**
- * The first process of a namespace: it waits for the step and takes in what the step leaves behind. The step's own
- * process would get no signals in its place. A code above 128 may stand for a signal; a shell that knows better (dash does,
- * bash does not) leaves word whether the step itself gave it: `Done(143)` and not `Terminated`.
- */
-const WAIT = `"$@" & exec 3>&-; wait $!; s=$?; [ $s -le 128 ] || [ -e ${ENDED_PATH} ] || { jobs > ${ENDED_PATH}; } 2>/dev/null; exit $s`;
 const BECOME = 'exec "$@"';
 
 const MiB = 1024 * 1024;

@@ -2,6 +2,7 @@
 // process, or, when it is told to be reused, answers on the descriptor and waits for the next attempt.
 import fs from "node:fs";
 import path from "node:path";
+import { inspect } from "node:util";
 
 const CONTROL = 3;
 const GENERIC_CALL = /[\w$]<[\w$\s,.[\]{}|&'"<>]+>\(/;
@@ -22,7 +23,7 @@ function readLine() {
 }
 
 async function runOnce(task) {
-  tellUncaught(() => task);
+  tellOtherEnds(() => task);
   try {
     const input = JSON.parse(fs.readFileSync(task.inputPath, "utf8"));
     const main = await loadStep(task);
@@ -47,8 +48,11 @@ function keepResult(task, result) {
   }
 }
 
-/** Tells of an error that will end the process although it is none of the step's function; Node itself prints it. */
-function tellUncaught(current) {
+/** Tells of what will end the process although the step's function has not come to its end; Node itself prints it. */
+function tellOtherEnds(current) {
+  process.on("beforeExit", () => {
+    tellError(current(), { message: "the step waits for what can never come: nothing is left that could bring it" });
+  });
   process.on("uncaughtExceptionMonitor", (error, origin) => {
     const what = origin === "unhandledRejection" ? "a promise was rejected" : "an error was thrown";
     tellError(current(), { message: `${what} that nothing waited for: ${describe(error)}` });
@@ -61,7 +65,8 @@ function tellError(task, error) {
 
 function describe(error) {
   if (error?.code === "ERR_UNHANDLED_REJECTION") return error.message.replace(/^.* with the reason "(.*)"\.$/s, "$1");
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  if (error instanceof Error) return `${error.name}: ${error.message}`;
+  return typeof error === "object" ? inspect(error, { breakLength: Number.POSITIVE_INFINITY }) : String(error);
 }
 
 /** Undefined means that nothing was returned. */
@@ -191,7 +196,7 @@ async function flush(stream) {
  */
 async function serve(first) {
   let basics = {};
-  tellUncaught(() => basics);
+  tellOtherEnds(() => basics);
   for (let line = first; line !== ""; line = readLine()) {
     // What did not change since the last attempt is not told again.
     basics = { ...basics, ...JSON.parse(line) };
