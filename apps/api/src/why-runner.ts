@@ -55,7 +55,7 @@ async function explainInstances(sql: Sql, view: RunnerView, autoResumeMs: number
     const status = runnerStatus({ ...sight.facts, pause: null }, autoResumeMs, now);
     const message = `The runner ${name} ${disconnected[status] ?? "is not connected"}`;
     return [
-      { code: "RUNNER_NOT_CONNECTED", message, action: `Start an instance of it: GET /v1/runners/${name}/deployment` },
+      { code: "RUNNER_NOT_CONNECTED", message, action: `Start an instance of it: maia runners deployment ${name}` },
     ];
   }
   const rooms = await readRooms(sql, id);
@@ -64,7 +64,7 @@ async function explainInstances(sql: Sql, view: RunnerView, autoResumeMs: number
     case "RUNNER_STOPPING":
       return [{ code: "RUNNER_STOPPING", message: `The runner ${name} is stopping, and takes nothing new` }];
     case "RUNNER_OVERLOADED": {
-      const message = `The runner ${name} takes nothing new until its hosts are less busy${loadOf(rooms)}`;
+      const message = `The runner ${name} takes nothing new until its hosts are less busy, or have more room${loadOf(rooms)}`;
       return [{ code: "RUNNER_OVERLOADED", message, action: "Start another instance of it on another host, or wait" }];
     }
     case "RUNNER_BUSY": {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { aRunner } from "./fleet-rows.js";
 import { openTestApi, type TestApi } from "./support.js";
@@ -14,9 +15,9 @@ const deployments = [
   ["azure", "aci", /--secure-environment-variables MAIA_CLIENT_SECRET=/],
   ["gcp", "gke", /gcloud container clusters get-credentials/],
   ["kubernetes", "helm", /helm upgrade --install/],
-  ["kubernetes", "manifests", /terminationGracePeriodSeconds: 43200/],
-  ["self_managed", "docker", /docker run .*--stop-timeout 43200/],
-  ["self_managed", "systemd", /RestartPreventExitStatus=77/],
+  ["kubernetes", "manifests", /terminationGracePeriodSeconds: 43260/],
+  ["self_managed", "docker", /docker run .*--stop-timeout 43260/],
+  ["self_managed", "systemd", /RestartPreventExitStatus=2 77 78$/m],
   ["self_managed", "process", /MAIA_RUNNER_DATA_DIR=\S+ maia runner$/m],
 ] as const;
 
@@ -64,6 +65,83 @@ describe("a deployment", () => {
   });
 });
 
+describe("what a deployment is given", () => {
+  const written = async (part: object) => {
+    const { id } = await aRunner(api, part);
+    const { json } = await api.get(`/v1/runners/${id}/deployment`);
+    const whole = [...json.files.map(({ content }: { content: string }) => content), ...json.commands].join("\n");
+    return { whole, notes: json.notes.join("\n") as string };
+  };
+
+  it.each([
+    [{ cpu: 0.3 }, "512", "1024"],
+    [{ cpu: 4 }, "4096", "8192"],
+    [{ cpu: "250m", memory: "3Gi" }, "512", "3072"],
+    [{ cpu: 3, memory: 9_000 }, "4096", "9216"],
+    [{ cpu: 100, memory: "1Ti" }, "16384", "122880"],
+  ])("is a size that Fargate has, for %j", async (config, cpu, memory) => {
+    const { whole } = await written({ name: `sized ${cpu}/${memory}`, platform: "aws", config });
+    expect(JSON.parse(whole.slice(0, whole.lastIndexOf("}\n") + 1).trim())).toMatchObject({ cpu, memory });
+  });
+
+  it("reaches the process as it was written, whoever reads it on the way", async () => {
+    const env = { QUOTED: `"a\\b" $(HOME)`, LINES: "one\ntwo" };
+    const systemd = await written({ name: "read by systemd", deployment: "systemd", config: { env } });
+    expect(systemd.whole).toContain('QUOTED="\\"a\\\\b\\" \\$(HOME)"\nLINES="one\ntwo"\n');
+    const docker = await written({ name: "read by Docker", config: { env } });
+    expect(docker.whole).toContain(`QUOTED="a\\b" $(HOME)\n`);
+    expect([docker.whole.includes("LINES"), docker.notes.includes("give LINES with --env")]).toEqual([false, true]);
+    const pods = await written({
+      name: "read by Kubernetes",
+      platform: "kubernetes",
+      deployment: "manifests",
+      config: { env },
+    });
+    expect(pods.whole).toContain(JSON.stringify(`"a\\b" $$(HOME)`));
+  });
+
+  it.each([
+    ["aws", "fargate"],
+    ["gcp", "gke"],
+    ["kubernetes", "manifests"],
+    ["self_managed", "docker"],
+    ["self_managed", "process"],
+  ])("has one data directory, the operator's own where there is one: %s, %s", async (platform, deployment) => {
+    const config = { env: { MAIA_RUNNER_DATA_DIR: "/mnt/own" }, minInstances: 0 };
+    const { whole } = await written({ name: `own ${deployment}`, platform, deployment, config });
+    expect(whole.match(/MAIA_RUNNER_DATA_DIR/g)).toHaveLength(1);
+    expect(whole).toContain("/mnt/own");
+    if (deployment === "docker") expect(whole).toContain("docker run");
+  });
+
+  it.each([
+    ["aws", "fargate", "east 1", "east-1"],
+    ["kubernetes", "manifests", "Nord", "nord"],
+    ["self_managed", "systemd", "\u00fc", "\u00e9"],
+    ["azure", "container_app", "warehouse-production-eu", "warehouse-production-us"],
+  ])("has a name of its own on %s as %s: %s and %s", async (platform, deployment, one, other) => {
+    const nameIn = async (name: string) => {
+      const { whole } = await written({ name, platform, deployment });
+      return /maia-runner[a-z0-9-]+/.exec(whole)![0];
+    };
+    const names = [await nameIn(one), await nameIn(other)];
+    expect(names[0]).not.toBe(names[1]);
+    if (deployment === "container_app") for (const name of names) expect(name.length).toBeLessThanOrEqual(32);
+  });
+
+  it("says where STOP does not keep a runner stopped, and where its address is of no use", async () => {
+    expect((await written({ name: "pods", platform: "kubernetes" })).notes).toContain("scale it to 0");
+    expect((await written({ name: "unit", deployment: "systemd" })).notes).not.toContain("scale it to 0");
+    await using here = await openTestApi();
+    const { id } = await aRunner(here, { name: "far" });
+    const { notes } = (await here.get(`/v1/runners/${id}/deployment`)).json;
+    expect(notes.join()).toContain("MAIA_PUBLIC_URL");
+    await using plain = await openTestApi({ publicUrl: new URL("http://maia.example.org/") });
+    const { id: other } = await aRunner(plain, { name: "plain" });
+    expect((await plain.get(`/v1/runners/${other}/deployment`)).json.notes.join()).toContain("MAIA_TRUST_PROXY=1");
+  });
+});
+
 describe("a runner's parameters", () => {
   it("are those that it needs, with their values, and then those that it can have (F38, F39)", async () => {
     const env = { MAIA_RUNNER_SLOTS: "8" };
@@ -79,6 +157,22 @@ describe("a runner's parameters", () => {
     const slots = items.find(({ name }: { name: string }) => name === "MAIA_RUNNER_SLOTS");
     expect(slots).toMatchObject({ needed: false, default: "4 for each core", value: "8" });
     for (const { meaning, where } of items) expect([meaning, where]).not.toContain("");
+  });
+});
+
+describe("what a runner can be told", () => {
+  it("is the same in its guide, its parameters and its configuration (F39)", async () => {
+    const guide = readFileSync(new URL("../../../docs/guides/runners.md", import.meta.url), "utf8");
+    const [, settings = ""] = /^## Settings$([\s\S]*?)^## /m.exec(guide) ?? [];
+    const inGuide = settings.split("\n").flatMap((line) => [...(line.split("|")[1] ?? "").matchAll(/`(\w+)`/g)]);
+    const named = inGuide.map(([, name]) => name!);
+    const { id } = await aRunner(api, { name: "told" });
+    const { items } = (await api.get(`/v1/runners/${id}/parameters`)).json;
+    expect(items.map(({ name }: { name: string }) => name).sort()).toEqual(named.sort());
+    const tunable = items.filter(({ needed }: { needed: boolean }) => !needed);
+    const env = Object.fromEntries(tunable.map(({ name }: { name: string }) => [name, "1"]));
+    const part = { name: "tuned", platform: "self_managed", config: { env } };
+    expect((await api.post("/v1/runners", part)).status).toBe(201);
   });
 });
 

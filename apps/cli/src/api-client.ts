@@ -15,6 +15,9 @@ const CONNECT_MS = 10_000;
 /** The server says something at least every 15 s on a stream, so a longer silence means that it is gone. */
 const SILENCE_MS = 45_000;
 
+/** Most items that the API gives at once. */
+const PAGE_MAX = 100;
+
 /** A part of a file, in bytes: from one up to, and not including, another. */
 export interface FilePart {
   readonly from: number;
@@ -56,6 +59,12 @@ export class ApiClient {
     return (await this.#json<T>("GET", path, { searchParams: query })).body;
   }
 
+  /** A document that can change, and the tag to change it under. */
+  async getTagged<T>(path: string): Promise<{ body: T; etag: string }> {
+    const { body, headers } = await this.#json<T>("GET", path, {});
+    return { body, etag: String(headers.etag) };
+  }
+
   async getText(path: string): Promise<string> {
     const response = await this.#send("GET", path, {});
     return response.body;
@@ -74,8 +83,8 @@ export class ApiClient {
     return (await this.#json<T>("PUT", path, { json: body, searchParams: query })).body;
   }
 
-  async patch<T>(path: string, body: unknown): Promise<T> {
-    return (await this.#json<T>("PATCH", path, { json: body })).body;
+  async patch<T>(path: string, body: unknown, headers: Record<string, string> = {}): Promise<T> {
+    return (await this.#json<T>("PATCH", path, { json: body, headers })).body;
   }
 
   async delete(path: string): Promise<void> {
@@ -121,16 +130,17 @@ export class ApiClient {
     return response.statusCode === 202 ? offsetIn(response.headers) : null;
   }
 
-  /** Everything of a list, page by page, at most `limit`. */
-  async list<T>(path: string, query: Query, limit: number): Promise<T[]> {
+  /** Everything of a list that is wanted, page by page, at most `limit`. */
+  async list<T>(path: string, query: Query, limit: number, isWanted?: (item: T) => boolean): Promise<T[]> {
     const items: T[] = [];
     for (let cursor: string | undefined; items.length < limit; ) {
-      const page = await this.get<Page<T>>(path, { ...query, limit: Math.min(limit - items.length, 100), cursor });
-      items.push(...page.items);
+      const pageSize = isWanted ? PAGE_MAX : Math.min(limit - items.length, PAGE_MAX);
+      const page = await this.get<Page<T>>(path, { ...query, limit: pageSize, cursor });
+      items.push(...(isWanted ? page.items.filter(isWanted) : page.items));
       if (page.nextCursor === null) break;
       cursor = page.nextCursor;
     }
-    return items;
+    return items.slice(0, limit);
   }
 
   /** Opens a stream of bytes: events, or an artifact. Null: there is nothing more to come (204). */

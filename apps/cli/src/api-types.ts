@@ -158,6 +158,16 @@ export interface Upcoming {
 export interface Project {
   readonly id: string;
   readonly name: string;
+  readonly createdAt: string;
+}
+
+export interface Environment {
+  readonly id: string;
+  readonly name: string;
+  readonly project: string;
+  readonly variables: { readonly [name: string]: string };
+  /** Null: there is none. */
+  readonly defaultRunnerName: string | null;
 }
 
 /** An API key without its secret. */
@@ -198,11 +208,32 @@ export interface Runner {
   readonly credentials?: { readonly clientId: string; readonly clientSecret: string };
 }
 
+export interface RunnerParameter {
+  readonly name: string;
+  readonly needed: boolean;
+  readonly meaning: string;
+  readonly default: string | null;
+  readonly value: string | null;
+  readonly where: string;
+}
+
+export interface RunnerInstance {
+  readonly id: string;
+  readonly status: string;
+  readonly version: string;
+  readonly slots: number;
+  readonly running: number;
+  readonly isolation: string;
+  readonly labels: { readonly [name: string]: string };
+  readonly lastSeenAt: string;
+}
+
 export interface RunnerActivity {
   readonly at: string;
   readonly actor: string;
   readonly action: string;
   readonly note: string;
+  readonly data: { readonly [name: string]: unknown };
 }
 
 /** Projects by id; without environments: all of them. */

@@ -6,6 +6,7 @@ import type { CommonFlags, Context } from "./context.js";
 import type { ExitCode } from "./exit-codes.js";
 import type { Act } from "./flags.js";
 import { addKeyCommands } from "./key-commands.js";
+import { addProjectCommands } from "./project-commands.js";
 import { addRunCommand, addRunsCommands } from "./run-commands.js";
 import { addRunnerCommands } from "./runner-commands.js";
 import { addScheduleCommands } from "./schedule-commands.js";
@@ -66,6 +67,7 @@ export function buildProgram(context: Context, done: (exitCode: ExitCode) => voi
   addScheduleCommands(program, context, act);
   addBatchCommands(program, context, act);
   addAuditCommands(program, context, act);
+  addProjectCommands(program, context, act);
   addSecretCommands(program, context, act);
   addKeyCommands(program, context, act);
   addRunnerCommands(program, context, act);

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { AllowFlags } from "./commands/runner-allow.js";
 import type { CreateFlags } from "./commands/runner-create.js";
+import type { SetFlags } from "./commands/runner-settings.js";
 import type { CommandFlags, CredentialFlags, ListFlags, RemoveFlags } from "./commands/runners.js";
 import type { CommonFlags, Context } from "./context.js";
 import { type Act, collect, limit } from "./flags.js";
@@ -11,6 +12,7 @@ const PLATFORMS = ["aws", "azure", "gcp", "snowflake", "kubernetes", "self_manag
 export function addRunnerCommands(program: Command, context: Context, act: Act): void {
   const load = () => import("./commands/runners.js");
   const allowing = () => import("./commands/runner-allow.js");
+  const settings = () => import("./commands/runner-settings.js");
   const runners = program.command("runners").description("where steps run: make, watch and command runners");
   const list = runners.command("list").description("the runners and what they are doing").addOption(limit());
   act(list, async (flags: ListFlags) => (await load()).listRunners(context, flags));
@@ -23,20 +25,35 @@ export function addRunnerCommands(program: Command, context: Context, act: Act):
     .addOption(new Option("--platform <platform>", "where it is to run").choices(PLATFORMS).makeOptionMandatory())
     .option("--deployment <deployment>", "how, on that platform")
     .addOption(new Option("--type <type>", "maia unless given").choices(["maia", "streaming"]))
-    .addOption(new Option("--track <track>", "how often it gets new versions").choices(["current", "stable"]))
+    .addOption(track())
     .option("--description <text>", "what it is for")
     .option("--auto-update", "let it move to each new version of its track")
     .option("--restricted", "let only what its allow list names use it")
-    .option("--image <image>", "the container image of its instances")
-    .option("--env <name=value>", "a variable for its instances", collect)
-    .option("--cpu <cores>", "cores of an instance, such as 0.5 or 500m")
-    .option("--memory <size>", "memory of an instance, such as 2Gi")
-    .option("--min-instances <number>", "how many there are at least")
-    .option("--max-instances <number>", "how many there are at most")
     .option("--idempotency-key <key>", "the same key never makes a second runner");
+  withConfig(create);
   act(create, async (flags: CreateFlags, name: string) =>
     (await import("./commands/runner-create.js")).createRunner(context, name, flags),
   );
+
+  const set = runners
+    .command("set <runner>")
+    .description("change what is named of a runner; --env replaces all of its variables")
+    .option("--name <name>", "what it is called")
+    .option("--description <text>", "what it is for")
+    .addOption(track())
+    .option("--auto-update", "let it move to each new version of its track")
+    .option("--no-auto-update", "let it stay at its version");
+  withConfig(set);
+  act(set, async (flags: SetFlags, ref: string) => (await settings()).setRunner(context, ref, flags));
+  const parameters = runners
+    .command("parameters <runner>")
+    .description("what its instances need in their environment, and what else they can be told");
+  act(parameters, async (flags: CommonFlags, ref: string) => (await settings()).listParameters(context, ref, flags));
+  const instances = runners
+    .command("instances <runner>")
+    .description("its processes, newest first, those that are gone too")
+    .addOption(limit());
+  act(instances, async (flags: ListFlags, ref: string) => (await settings()).listInstances(context, ref, flags));
 
   const doctor = runners
     .command("doctor")
@@ -98,4 +115,19 @@ export function addRunnerCommands(program: Command, context: Context, act: Act):
   act(activity, async (flags: ListFlags, ref: string) => (await load()).activity(context, ref, flags));
   const deployment = runners.command("deployment <runner>").description("how to deploy it: files and commands");
   act(deployment, async (flags: CommonFlags, ref: string) => (await load()).deployment(context, ref, flags));
+}
+
+function track(): Option {
+  return new Option("--track <track>", "how often it gets new versions").choices(["current", "stable"]);
+}
+
+/** Flags of what instances are started with. */
+function withConfig(command: Command): Command {
+  return command
+    .option("--image <image>", "the container image of its instances")
+    .option("--env <name=value>", "a variable for its instances", collect)
+    .option("--cpu <cores>", "cores of an instance, such as 0.5 or 500m")
+    .option("--memory <size>", "memory of an instance, such as 2Gi")
+    .option("--min-instances <number>", "how many there are at least")
+    .option("--max-instances <number>", "how many there are at most");
 }

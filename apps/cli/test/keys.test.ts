@@ -39,6 +39,15 @@ describe("maia keys", () => {
     expect(await keys("revoke", "key_nobody")).toMatchObject({ code: 3 });
   });
 
+  it("lists the keys that count, however many are newer and do not", async () => {
+    await keys("create", "old", "--role", "viewer");
+    await keys("create", "revoked", "--role", "viewer");
+    await keys("revoke", (await listed("--limit", "1"))[0].id);
+    const names = async (...args: string[]) => (await listed(...args)).map(({ name }: { name: string }) => name);
+    expect(await names("--limit", "1")).toEqual(["old"]);
+    expect(await names("--limit", "1", "--all")).toEqual(["revoked"]);
+  });
+
   it("says what is wrong with a role, a project and an end", async () => {
     expect(await keys("create", "k")).toMatchObject({ code: 2, stderr: expect.stringContaining("--role") });
     expect(await keys("create", "k", "--role", "god")).toMatchObject({

@@ -74,6 +74,39 @@ describe("maia runners", () => {
     expect((await runners("show", "east")).code).toBe(3);
   });
 
+  it("makes a streaming runner, which nobody can restrict (F17)", async () => {
+    await runners("create", "stream", "--platform", "aws", "--type", "streaming");
+    expect((await runners("list")).stdout).toMatch(/^stream +· PENDING +aws\/fargate +streaming /m);
+    expect(await runners("restrict", "stream")).toMatchObject({ code: 6 });
+    expect((await json("show", "stream")).restricted).toBe(false);
+  });
+
+  it("changes what is named, and says what that does not do (F29, F31, F103, F104)", async () => {
+    await runners("create", "moving", "--platform", "kubernetes", "--env", "TZ=UTC");
+    const changed = await runners("set", "moving", "--track", "stable", "--auto-update", "--cpu", "2");
+    expect([changed.code, changed.stdout]).toEqual([0, expect.stringMatching(/track +stable, updates itself/)]);
+    expect(changed.stderr).toContain("does not update what is installed");
+    expect(await json("show", "moving")).toMatchObject({ config: { cpu: "2", env: { TZ: "UTC" } } });
+    const again = await runners("set", "moving", "--no-auto-update", "--name", "moved $HOME");
+    expect(again.stdout).toMatch(/^moved \$HOME .*track +stable$/ms);
+    expect((await json("show", "moved $HOME")).autoUpdate).toBe(false);
+    expect((await runners("set", "moved $HOME")).code).toBe(2);
+    expect(await runners("set", "moved $HOME", "--cpu", "many")).toMatchObject({
+      code: 6,
+      stderr: expect.stringContaining("/config/cpu"),
+    });
+  });
+
+  it("says what instances can be told, and which there are (F38, F39, F80)", async () => {
+    await runners("create", "told", "--platform", "gcp", "--env", "MAIA_RUNNER_CPU_MARK=70");
+    const { stdout } = await runners("parameters", "told");
+    expect(stdout).toMatch(/^MAIA_CLIENT_ID +needed +rnr_\w+ +Which runner it is$/m);
+    expect(stdout).toMatch(/^MAIA_RUNNER_CPU_MARK +optional +70 +\S/m);
+    expect(stdout).toMatch(/^MAIA_RUNNER_MEMORY_MARK +optional +\(90\) +\S/m);
+    expect(await json("instances", "told")).toEqual([]);
+    expect((await runners("parameters", "hosted")).code).toBe(5);
+  });
+
   it("pauses with a word from its user and resumes without (F66, F72)", async () => {
     const refused = await runners("pause", "hosted");
     expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining("--yes")]);
@@ -86,6 +119,11 @@ describe("maia runners", () => {
     expect(await runners("restart", "hosted")).toMatchObject({ code: 5 });
     const history = await runners("activity", "hosted");
     expect(history.stdout).toMatch(/PAUSE +key_\w+ +new disk$/m);
+    await runners("create", "told-of", "--platform", "gcp");
+    await runners("set", "told-of", "--description", "new", "--cpu", "2");
+    await runners("allow", "told-of", "default");
+    const told = (await runners("activity", "told-of")).stdout;
+    expect(told).toMatch(/ALLOWLIST +key_\w+ +add\n.*UPDATE +key_\w+ +description,config\n/);
   });
 
   it("shows credentials, and makes new ones when somebody means it (F43, F45)", async () => {

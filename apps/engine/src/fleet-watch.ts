@@ -83,9 +83,9 @@ export class FleetWatch {
     const { runnerUnknownMs, gatewayReconnectWindowMs, runnerHeartbeatMs } = constants;
     const silence = this.#silence.look(instances, beatsOf(await gatewayBeats(db.sql)), monotonic());
     const gone = new Set<string>();
-    for (const { id, runnerId, heartbeatSeq, isSilent } of instances) {
+    for (const { id, runnerId, heartbeatSeq, isSilent, isRemoved } of instances) {
       const silentMs = silence.get(id) ?? 0;
-      if (silentMs > gatewayReconnectWindowMs + 2 * runnerHeartbeatMs) gone.add(id);
+      if (isRemoved === 1 || silentMs > gatewayReconnectWindowMs + 2 * runnerHeartbeatMs) gone.add(id);
       if (silentMs <= runnerUnknownMs || isSilent === 1) continue;
       if (await writes.patiently((tx) => markSilent(tx, id, heartbeatSeq, clock())))
         logger.warn("nothing is heard of a runner's instance any more", { runnerId, instanceId: id, silentMs });
@@ -140,7 +140,7 @@ export class FleetWatch {
       await noteActivity(tx, runner.id, { actor: "maia", action: "STATUS", data }, now);
       return true;
     });
-    if (isTold) logger.info("a runner's status has changed", { runnerId: runner.id, name: runner.name, status });
+    if (isTold) logger.info("a runner's status has changed", { runnerId: runner.id, runnerName: runner.name, status });
   }
 }
 

@@ -13,6 +13,8 @@ import {
   keepReferred,
   liveEngines,
   shrinkDatabase,
+  trimActivities,
+  watchedRunners,
 } from "@maia/db";
 import type { Clock } from "@maia/domain";
 import type { Constants, Logger } from "@maia/service";
@@ -78,6 +80,8 @@ export class Housekeeper implements AsyncDisposable {
     const blobs = await this.#collectBlobs(ago(now, constants.blobGcAgeMs));
     await this.deps.blobs.uploads.dropStale(ago(now, constants.uploadRestMs));
     await db.write((tx) => forgetSilent(tx, ago(now, constants.runnerForgetMs)));
+    for (const { id } of await watchedRunners(db.sql))
+      while (!this.#isStopped && (await db.write((tx) => trimActivities(tx, id))) > 0) {}
     await this.#shrink();
     return { jobs, blobs };
   }

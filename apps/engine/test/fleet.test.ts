@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { requestCancel } from "@maia/db";
+import { removeRunner, requestCancel } from "@maia/db";
 import { Fleet, SHORT } from "./support/fleet.js";
 import { World } from "./support/world.js";
 
@@ -101,6 +101,21 @@ describe("A job of a runner that dials out", () => {
     expect((await world.db.sql.get<{ at: string | null }>(text, a!.id))?.at).not.toBeNull();
     await fleet.end(a!, 1);
     await world.until(job, "CANCELED");
+  });
+
+  it("ends at once when its runner is removed, which nobody can come back to (F42)", async () => {
+    const queue = await world.workflow("one", [{ key: "a", script: "ok", retry: { maxAttempts: 5 } }]);
+    const runner = await fleet.runner("gone");
+    world.runnerId = runner;
+    await fleet.hello(runner);
+    await world.engine();
+    const job = await queue();
+    const [attempt] = await fleet.take();
+    await fleet.started(attempt!);
+    await world.db.write((tx) => removeRunner(tx, runner, new Date()));
+    const seen = await world.until(job, "FAILED");
+    expect(seen.failure).toMatchObject({ code: "RUNNER_NOT_ALLOWED" });
+    expect(await fleet.failures(job)).toEqual(["RUNNER_LOST", "RUNNER_NOT_ALLOWED"]);
   });
 
   it("is carried on by another engine, which finds its attempts where they are (G6, G7)", async () => {

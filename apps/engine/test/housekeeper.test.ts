@@ -163,4 +163,18 @@ describe("a sweep", () => {
     await housekeeper(world, {}, later(DAY + 60_000)).sweep();
     expect([await known(), await status(north), await status(south)]).toEqual([2, "STOPPED", "UNKNOWN"]);
   });
+
+  it("keeps the newest ten thousand entries of a runner's history, and all of one that has fewer (B109)", async () => {
+    await using world = await World.open();
+    const fleet = new Fleet(world);
+    const [loud, calm] = [await fleet.runner("loud"), await fleet.runner("calm")];
+    const fill = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+      INSERT INTO "RunnerActivity" ("id", "runnerId", "at", "actor", "action") SELECT printf('%s-%06d', ?, i), ?, ?, 'runner', 'HELLO' FROM n`;
+    for (const [runner, count] of [[loud, 16_000] as const, [calm, 9_000] as const])
+      await world.db.write(({ sql }) => sql.run(fill, count, runner, runner, toDbTime(new Date())));
+    await housekeeper(world, {}).sweep();
+    const text = `SELECT COUNT(*) AS "count", MIN("id") AS "first" FROM "RunnerActivity" WHERE "runnerId" = ?`;
+    const kept = (runner: string) => world.db.sql.get<{ count: number; first: string }>(text, runner);
+    expect([await kept(loud), (await kept(calm))?.count]).toEqual([{ count: 10_000, first: `${loud}-006001` }, 9_000]);
+  });
 });

@@ -1,4 +1,5 @@
 import { join, resolve } from "node:path";
+import { parseUrlAllow } from "@maia/outbound";
 import type { IsolationLevel } from "@maia/runner-protocol";
 import {
   ConfigError,
@@ -87,9 +88,19 @@ export function readConfig(env: Env): RunnerConfig {
       cacheBytes: constants.depsCacheMax,
     },
     connectivityTimeoutMs: constants.connectivityTimeoutMs,
-    urlAllow: readString(env, "MAIA_URL_ALLOW", ""),
+    urlAllow: readUrlAllow(env),
     keep: { ledgerMs: readInteger(env, "MAIA_RUNNER_LEDGER_KEEP_MS", 72 * HOUR_MS), spoolMs, blobMs: 2 * spoolMs },
   };
+}
+
+function readUrlAllow(env: Env): string {
+  const text = readString(env, "MAIA_URL_ALLOW", "");
+  try {
+    parseUrlAllow(text);
+    return text;
+  } catch (error) {
+    throw new ConfigError((error as Error).message, { cause: error });
+  }
 }
 
 function readDirectCarrier(env: Env, { streamHeartbeatMs, streamIdleMs: bodyIdleMs }: Constants): DirectCarrierConfig {

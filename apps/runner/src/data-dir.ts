@@ -1,6 +1,7 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { makeFolder } from "@maia/storage";
 
 /** Where everything of a runner lies: absolute paths. */
 export interface RunnerDir extends Disposable {
@@ -27,12 +28,10 @@ export async function openRunnerDir(root: string): Promise<RunnerDir> {
   const open = { exec: at("exec"), deps: at("deps") };
   try {
     // Others may pass through to the folders of steps that run as another user, but not look.
-    for (const path of [root, ...Object.values(open)]) await mkdir(path, { recursive: true, mode: 0o711 });
-    for (const path of Object.values(paths)) await mkdir(path, { recursive: true, mode: 0o700 });
+    for (const path of [root, ...Object.values(open)]) await makeFolder(path, 0o711);
+    for (const path of Object.values(paths)) await makeFolder(path, 0o700);
   } catch (error) {
-    throw new Error(
-      `The runner's data directory ${root} cannot be used: ${(error as Error).message}. Set MAIA_RUNNER_DATA_DIR to another`,
-    );
+    throw unusable(root, (error as Error).message);
   }
   const lock = await lockFolder(root);
   return { ...paths, ...open, [Symbol.dispose]: () => lock[Symbol.dispose]() };
@@ -44,11 +43,14 @@ export async function openRunnerDir(root: string): Promise<RunnerDir> {
  */
 async function lockFolder(root: string): Promise<Disposable> {
   const owner = join(root, "owner");
-  const database = new DatabaseSync(join(root, "lock"), { timeout: 0 });
+  const path = join(root, "lock");
+  let database: DatabaseSync | null = null;
   try {
+    database = new DatabaseSync(path, { timeout: 0 });
     database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
   } catch (error) {
-    database.close();
+    database?.close();
+    if (!isTaken(error)) throw unusable(root, `${path}: ${(error as Error).message}`);
     const pid = await readFile(owner, "utf8").catch(() => "unknown");
     throw new Error(
       `Another runner (process ${pid.trim()}) uses the data directory ${root}; stop it, or set MAIA_RUNNER_DATA_DIR to another`,
@@ -57,6 +59,17 @@ async function lockFolder(root: string): Promise<Disposable> {
       },
     );
   }
+  const locked = database;
   await writeFile(owner, `${process.pid}\n`);
-  return { [Symbol.dispose]: () => database.close() };
+  return { [Symbol.dispose]: () => locked.close() };
+}
+
+const SQLITE_BUSY = 5;
+
+function isTaken(error: unknown): boolean {
+  return (Number((error as { errcode?: unknown }).errcode) & 0xff) === SQLITE_BUSY;
+}
+
+function unusable(root: string, why: string): Error {
+  return new Error(`The runner's data directory ${root} cannot be used: ${why}. Set MAIA_RUNNER_DATA_DIR to another`);
 }

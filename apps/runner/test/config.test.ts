@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { ConfigError } from "@maia/service";
 import { readConfig } from "../src/config.js";
 
 const token = "0123456789abcdef0123456789abcdef";
@@ -59,6 +60,7 @@ describe("the configuration of a runner that dials out", () => {
       clientId: "id",
       clientSecret: "secret",
       marks: { cpu: 80, memory: 90 },
+      diskMinBytes: 67_108_864,
       reach: { proxyHttp: null, proxyHttps: null, proxyExcludes: [], certFile: null },
     });
   });
@@ -66,6 +68,11 @@ describe("the configuration of a runner that dials out", () => {
   it.each(["MAIA_CLIENT_ID", "MAIA_CLIENT_SECRET"])("is refused without %s, or with what is none (S10)", (name) => {
     expect(() => dialing({ [name]: "" })).toThrow(`${name} is not; copy it from the runner's credentials`);
     expect(() => dialing({ [name]: "two words" })).toThrow(`${name} holds a space`);
+  });
+
+  it("is refused with hosts that are none in MAIA_URL_ALLOW", () => {
+    expect(() => dialing({ MAIA_URL_ALLOW: "db.internal:5432 300.1.1.1/99" })).toThrow(ConfigError);
+    expect(() => dialing({ MAIA_URL_ALLOW: "300.1.1.1/99" })).toThrow(/MAIA_URL_ALLOW: "300.1.1.1\/99" is no host/);
   });
 
   it("encrypts outside loopback, unless something else does (S12)", () => {

@@ -137,6 +137,15 @@ describe("the doctor of a runner that dials out", () => {
     await expectTrouble({ ...trust, PROXY_HTTPS: proxy.address }, tls.url, "tcp", /status 407/, /user:password/);
   });
 
+  it("speaks TLS with a proxy that wants it, as the runner does, and names TCP where that proxy is not trusted", async () => {
+    const certificate = { cert: read("here.pem"), key: read("here.key") };
+    const proxy = use(await ConnectProxy.open(null, certificate));
+    const through = { PROXY_HTTP: `https://${proxy.address}` };
+    const known = await look({ ...through, CUSTOM_CERT_LOCATION: at("here.pem") });
+    expect([known.firstFailure, proxy.tunnels.length > 0]).toEqual([null, true]);
+    await expectTrouble(through, gateway.url, "tcp", /SELF_SIGNED/, /CUSTOM_CERT_LOCATION/);
+  });
+
   it.each([
     ["an authority that nobody knows", "here", false, /SELF_SIGNED/, /CUSTOM_CERT_LOCATION/],
     ["a certificate for another name", "elsewhere", true, /ALTNAME/, /MAIA_GATEWAY_URL/],
@@ -157,6 +166,11 @@ describe("the doctor of a runner that dials out", () => {
     await expectTrouble({}, gateway.url, "clock", /(599|600|601) s behind/, /chrony/);
   });
 
+  it("says so where what answers is not Maia", async () => {
+    gateway.intercept = () => [404, { message: "a page of somebody else" }];
+    await expectTrouble({}, gateway.url, "clock", /no answer as Maia gives it \(.*404/, /MAIA_GATEWAY_URL/);
+  });
+
   it("names the credentials with a wrong secret", () =>
     expectTrouble(
       { MAIA_CLIENT_SECRET: "another" },
@@ -169,6 +183,11 @@ describe("the doctor of a runner that dials out", () => {
   it("names the protocol where the gateway speaks an older one", async () => {
     const old = await listen(undefined, "0.9");
     await expectTrouble({}, old.url, "protocol", /0\.9 is not supported/, /version of the runner/);
+  });
+
+  it("names the disk where the file system takes no folders", async () => {
+    const { firstFailure, findings } = await look({ MAIA_RUNNER_DATA_DIR: "/proc/runner/own" });
+    expect([firstFailure, findings.at(-1)!.detail]).toEqual(["disk", expect.stringContaining("/proc/runner/own")]);
   });
 
   it("looks at this host although the gateway is not reached, and names a disk that cannot be written to", async () => {

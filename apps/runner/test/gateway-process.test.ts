@@ -129,6 +129,17 @@ describe("the process of a runner that dials out", () => {
     expect(await runner.ended).toMatchObject({ code: 0 });
   });
 
+  it("waits for it no longer either once the gateway was away for its window (F51, G22)", async () => {
+    gateway.openTransactions = 1;
+    const runner = home.start(gateway.url);
+    const task = aShellTask("echo one\n", { reconnectWindowMs: 1_000 });
+    await until("the step has ended", isEnded(task.attemptId));
+    runner.kill("SIGTERM");
+    await until("it says that it is stopping", () => gateway.lastPoll?.stopping === true);
+    gateway.intercept = () => "cut";
+    expect(await runner.ended).toMatchObject({ code: 0 });
+  });
+
   it("kills what is left after its drain limit, and reports that it was lost (G22)", async () => {
     const runner = home.start(gateway.url, { MAIA_DRAIN_LIMIT_MS: "300" });
     const { task, marker } = await aSleeper();

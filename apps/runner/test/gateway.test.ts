@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { type Env, openTestDialer, type TestDialer } from "./support/dialer.js";
+import { DialerHome, type Env, openTestDialer, type TestDialer } from "./support/dialer.js";
 import { TestGateway } from "./support/gateway.js";
 import { TestProxy } from "./support/proxy.js";
 import { until } from "./support/runner.js";
@@ -355,6 +355,15 @@ describe("a runner that dials out", () => {
     expect(memoryBytes).toBeGreaterThan(0);
     expect(memoryBytes).toBeLessThan(memoryTotalBytes);
     expect(dialer.executor.started).toEqual([]);
+  });
+
+  it("asks for nothing with too little room on its disk, where a task could only wait, and says so (G13)", async () => {
+    await using home = await DialerHome.open();
+    const runner = home.start(gateway.url, { MAIA_RUNNER_DISK_MIN: String(2 ** 50) });
+    gateway.offer(aTask());
+    await until("it polled some times", () => gateway.polls.length >= 3);
+    expect(gateway.polls.every(({ free }) => free === 0)).toBe(true);
+    expect(runner.said()).toMatch(/the disk has too little room.*"leastMiB":1073741824/);
   });
 
   it("says goodbye when it has drained, and what did not end in time is lost (G22)", async () => {

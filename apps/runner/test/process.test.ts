@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import type { Frame, Task } from "@maia/runner-protocol";
@@ -69,6 +69,19 @@ describe("a runner's process", () => {
     await first.ended;
     const second = await home.start();
     expect((await second.client.healthz()).ok).toBe(true);
+  });
+
+  it("blames nobody else for a data directory that it cannot lock", async () => {
+    await writeFile(join(home.dir, "lock"), "no lock of a runner\n".repeat(100));
+    await expect(home.start()).rejects.toThrow(
+      /data directory .* cannot be used: .*lock: .*not a database.* Set MAIA_RUN/,
+    );
+  });
+
+  it("does not start where the file system takes no folders, and says so", async () => {
+    await expect(home.start({ MAIA_RUNNER_DATA_DIR: "/proc/runner/own" })).rejects.toThrow(
+      /data directory \/proc\/runner\/own cannot be used: .* Set MAIA_RUNNER_DATA_DIR/,
+    );
   });
 
   it("does not start without a token, with one line that says so", async () => {

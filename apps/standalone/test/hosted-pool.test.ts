@@ -162,6 +162,28 @@ describe("the hosted pool", () => {
     expect((await attemptsOf(job.id)).map(({ status }) => status)).toEqual(["SUCCEEDED"]);
   });
 
+  it("keeps its processes where those of another version do not start, and replaces them with the next one (F87, F90)", async () => {
+    await using folder = await temporaryFolder("version");
+    const file = path.join(folder.path, "version");
+    await writeFile(file, "1.0.0\n");
+    const broken = { MAIA_HOSTED_POOL_CONNECT_MS: "2000", ...preload("runner-version", { VERSION_FILE: file }) };
+    await start({ MAIA_HOSTED_POOL_MIN: "2", ...broken });
+    await connects(2);
+    const before = await pool();
+    const says = (text: string) => eventually(text, async () => maia.part("up").log.includes(text));
+    await writeFile(file, "broken\n");
+    await says("a new hosted runner does not connect; the others stay as they are");
+    expect(await pool()).toEqual(expect.arrayContaining(before));
+    await maia.client.apply(workflow("hello", "echo hello\n"));
+    expect(await attemptsOf((await maia.client.submit("hello")).id)).toHaveLength(1);
+    await writeFile(file, "1.1.0\n");
+    await eventually("all are others", async () => {
+      const now = await pool();
+      return now.length === 2 && now.every((pid) => !before.includes(pid));
+    });
+    await connects(2);
+  });
+
   it("leaves no process when Maia is killed, and reports what was lost when it is back (F51)", async () => {
     await start();
     await connects(1);

@@ -118,6 +118,26 @@ describe("a pause of a runner that dials out", () => {
   );
 });
 
+describe("a pause for maintenance", () => {
+  it("outlasts the process that it found: PAUSED and offline, then PAUSED with the next one, which starts nothing (F71)", async () => {
+    await maiaWith({});
+    await sleeper(0);
+    const runner = dial();
+    await is("RUNNING");
+    await command("PAUSE");
+    const queued = await submit("sleeper");
+    await runner.stop();
+    await eventually("it is offline", async () => !(await view()).connected);
+    expect((await view()).status).toBe("PAUSED");
+    dial();
+    await eventually("it is back", async () => (await view()).connected);
+    expect(await view()).toMatchObject({ status: "PAUSED", inFlight: 0 });
+    expect((await maia.client.job(queued.id)).status).not.toBe("SUCCEEDED");
+    await command("RESUME");
+    expect((await maia.client.finished(queued.id)).status).toBe("SUCCEEDED");
+  });
+});
+
 describe("a runner that dials out", () => {
   it("is UNKNOWN while nothing is heard of it, and what is queued waits until it is back (F51)", async () => {
     await maiaWith({ MAIA_RUNNER_RECONNECT_WINDOW_MS: "60000" });

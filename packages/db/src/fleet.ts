@@ -31,12 +31,15 @@ export interface WatchedInstance {
   readonly isSilent: number;
   /** 1 where it takes no new tasks. */
   readonly isStopping: number;
+  /** 1 where its runner was removed: its credentials count no more, for good. */
+  readonly isRemoved: number;
 }
 
 export function watchedInstances(sql: Sql): Promise<WatchedInstance[]> {
   return sql.all(
-    `SELECT "id", "runnerId", "heartbeatSeq", "silentAt" IS NOT NULL AS "isSilent", "stoppingAt" IS NOT NULL AS "isStopping"
-     FROM "RunnerInstance" WHERE "stoppedAt" IS NULL`,
+    `SELECT i."id", i."runnerId", i."heartbeatSeq", i."silentAt" IS NOT NULL AS "isSilent", i."stoppingAt" IS NOT NULL AS "isStopping",
+       r."deletedAt" IS NOT NULL AS "isRemoved"
+     FROM "RunnerInstance" i JOIN "Runner" r ON r."id" = i."runnerId" WHERE i."stoppedAt" IS NULL`,
   );
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import {
+  addressNameProblem,
   artifactNameProblem,
   fileNameProblem,
   isSlug,
@@ -29,6 +30,11 @@ describe("names", () => {
     expect(nameProblem(text, 200)).not.toBeNull();
     expect(isSlug(text)).toBe(false);
     expect(isStepKey(text)).toBe(false);
+  });
+
+  it("are more than dots where an address holds them", () => {
+    for (const name of [".", "..", ""]) expect(addressNameProblem(name, 200)).not.toBeNull();
+    for (const name of ["...", "a.b", ".env"]) expect(addressNameProblem(name, 200)).toBeNull();
   });
 
   it.each(["Nightly report", "Übersicht 2026", "日報", "a", "x".repeat(60)])("may be %p", (text) => {

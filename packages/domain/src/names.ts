@@ -40,6 +40,12 @@ export function nameProblem(text: string, maxLength: number): string | null {
   return null;
 }
 
+/** The same for a name by which something can be asked for over HTTP. */
+export function addressNameProblem(text: string, maxLength: number): string | null {
+  if (text === "." || text === "..") return "must be more than dots, which an address takes for a folder";
+  return nameProblem(text, maxLength);
+}
+
 /** What is wrong with a longer text, such as a description, or null. Lines and tabs are fine. */
 export function textProblem(text: string, maxLength: number): string | null {
   if (text.length > maxLength) return `must have at most ${maxLength} characters`;

@@ -60,6 +60,7 @@ describe("a runner's definition", () => {
     ["no name", { name: undefined }, ["/name"]],
     ["an empty name", { name: "" }, ["/name"]],
     ["a name of 31 characters", { name: "a".repeat(31) }, ["/name"]],
+    ["a name that no address can hold", { name: ".." }, ["/name"]],
     ["a name that looks like an id", { name: "rnr_a" }, ["/name"]],
     ["a name with something invisible in it", { name: "a\u200bb" }, ["/name"]],
     ["a description of 501 characters", { description: "a".repeat(501) }, ["/description"]],

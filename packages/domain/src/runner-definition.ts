@@ -1,4 +1,4 @@
-import { nameProblem, textProblem, VARIABLES_MAX, variableNameProblem, variableValueProblem } from "./names.js";
+import { addressNameProblem, textProblem, VARIABLES_MAX, variableNameProblem, variableValueProblem } from "./names.js";
 import { type Reader, show } from "./reader.js";
 import { type RunnerTrack, runnerTracks } from "./version-track.js";
 
@@ -149,12 +149,17 @@ function readEnv(place: Reader): { [name: string]: string } {
 const TUNABLE = new Set([
   "MAIA_RUNNER_SLOTS",
   "MAIA_RUNNER_DATA_DIR",
-  "MAIA_RUNNER_RECONNECT_WINDOW_MS",
+  "MAIA_RUNNER_CPU_MARK",
+  "MAIA_RUNNER_MEMORY_MARK",
+  "MAIA_RUNNER_DISK_MIN",
   "MAIA_DRAIN_LIMIT_MS",
   "MAIA_ISOLATION",
+  "MAIA_DEPS_INSTALL_MS",
+  "MAIA_DEPS_CACHE_MAX",
   "MAIA_NPM_REGISTRY",
   "MAIA_PYTHON_INDEX",
   "MAIA_URL_ALLOW",
+  "MAIA_TRUST_PROXY",
   "MAIA_LOG_LEVEL",
   "MAIA_LOG_FORMAT",
 ]);
@@ -166,7 +171,7 @@ export function runnerVariableProblem(name: string): string | null {
 
 function runnerNameProblem(text: string): string | null {
   if (/^rnr_/.test(text)) return "must not begin with rnr_, which ids do";
-  return nameProblem(text, RUNNER_NAME_MAX);
+  return addressNameProblem(text, RUNNER_NAME_MAX);
 }
 
 function descriptionProblem(text: string): string | null {

@@ -19,8 +19,8 @@ const fixed = {
   cancelGraceMs: 10_000,
   streamHeartbeatMs: 10_000,
   streamIdleMs: 45_000,
-  runnerHeartbeatMs: 5_000,
   runnerUnknownMs: 30_000,
+  runnerHeartbeatMs: 5_000,
   /** How long a runner's instance that nothing is heard of is remembered while others of the runner are heard of. */
   runnerForgetMs: 86_400_000,
   runnerReconnectWindowMs: 60_000,
@@ -70,10 +70,23 @@ const fixed = {
   /** Above this use of its processors or its memory a runner that dials out asks for no task. In percent; 100: no mark. */
   runnerCpuMark: 80,
   runnerMemoryMark: 90,
+  /** Nor with less room on the disk of its data directory. In bytes; 0: no mark. */
+  runnerDiskMin: 64 * MIB,
 } as const;
 
 /** How many of each may be in flight at once, from the cores. */
 const perCore = { runConcurrency: 16, stepConcurrency: 4, runnerSlots: 4 } as const;
+
+/** With nothing of these Maia would do nothing, or nothing else than ask. */
+const neverNone = [
+  "engineTickMs",
+  "streamHeartbeatMs",
+  "runnerHeartbeatMs",
+  "tokenTtlMs",
+  "runConcurrency",
+  "stepConcurrency",
+  "runnerSlots",
+] as const;
 
 /** A number per name. */
 export type Constants = { readonly [name in keyof typeof fixed | keyof typeof perCore]: number };
@@ -99,10 +112,22 @@ export function readConstants(env: Env, defaults: Partial<Constants> = {}): Cons
 
   const read = Object.entries(base).map(([name, value]) => [name, readInteger(env, constantVariable(name), value)]);
   const constants = Object.fromEntries(read) as Constants;
+  checkWhole(constants);
   if (constants.leaseRenewMs >= constants.leaseTtlMs) {
     throw new ConfigError(
       `MAIA_LEASE_RENEW_MS is ${constants.leaseRenewMs}, but must be less than MAIA_LEASE_TTL_MS (${leaseTtlMs}), or a lease runs out before it is renewed`,
     );
   }
   return constants;
+}
+
+/** @throws {ConfigError} where a number makes no sense, alone or beside another. */
+function checkWhole(constants: Constants): void {
+  const none = neverNone.find((name) => constants[name] === 0);
+  if (none) throw new ConfigError(`${constantVariable(none)} is 0, but must be 1 or more`);
+  const { runnerHeartbeatMs, runnerUnknownMs } = constants;
+  if (runnerUnknownMs > runnerHeartbeatMs) return;
+  throw new ConfigError(
+    `MAIA_RUNNER_UNKNOWN_MS is ${runnerUnknownMs}, but must be more than MAIA_RUNNER_HEARTBEAT_MS (${runnerHeartbeatMs}), or a runner counts as gone between two of its beats`,
+  );
 }

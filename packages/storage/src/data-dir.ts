@@ -1,5 +1,6 @@
-import { mkdir, open, rm, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { open, rm, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { makeFolder } from "./make-folder.js";
 import { tempName } from "./temp-files.js";
 
 /** Where everything of a Maia lies: absolute paths. */
@@ -65,21 +66,6 @@ export async function openDataDir(root: string): Promise<DataDir> {
   } catch (error) {
     throw new DataDirError(`The data directory ${dir.root} cannot be used: ${await reason(error, dir)}`, {
       cause: error,
-    });
-  }
-}
-
-/** Makes a folder and those above it. Node's own recursive mkdir never returns on file systems such as /proc. */
-async function makeFolder(path: string, mode: number): Promise<void> {
-  try {
-    await mkdir(path, { mode });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST" && (await stat(path)).isDirectory()) return;
-    if (code !== "ENOENT" || dirname(path) === path) throw error;
-    await makeFolder(dirname(path), mode);
-    await mkdir(path, { mode }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "EEXIST") throw error; // another process was faster
     });
   }
 }

@@ -1,5 +1,5 @@
 import type { PageRequest } from "@maia/db";
-import { nameProblem } from "@maia/domain";
+import { addressNameProblem } from "@maia/domain";
 import {
   choice,
   integer,
@@ -31,7 +31,7 @@ export const sha256 = text({ pattern: "^[0-9a-f]{64}$" });
 
 /** A name that people read. */
 export function nameOf(maxLength: number, keywords: JsonSchema = {}): Shape<string> {
-  return text({ minLength: 1, maxLength, ...keywords }, (value) => nameProblem(value, maxLength));
+  return text({ minLength: 1, maxLength, ...keywords }, (value) => addressNameProblem(value, maxLength));
 }
 
 /** Why a run or an attempt failed. */

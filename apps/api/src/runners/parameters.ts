@@ -37,6 +37,9 @@ const where: Readonly<Record<Exclude<RunnerPlatform, "hosted">, { readonly plain
     },
   };
 
+const MACHINE = "the machine's own setting";
+
+/** Source: docs/guides/runners.md, "Settings". */
 const optional: readonly (readonly [name: string, meaning: string, fallback: string | null])[] = [
   ["MAIA_RUNNER_SLOTS", "How many steps an instance runs at once", "4 for each core"],
   [
@@ -44,13 +47,29 @@ const optional: readonly (readonly [name: string, meaning: string, fallback: str
     "Ledger, spool, blobs and installed packages; on a disk that survives restarts",
     ".maia/runner",
   ],
-  ["MAIA_ISOLATION", "How steps are kept apart: auto, sandbox, pid-namespace or process-group", "auto"],
-  ["MAIA_RUNNER_RECONNECT_WINDOW_MS", "How long steps go on while Maia cannot be reached", "600000"],
+  [
+    "MAIA_RUNNER_CPU_MARK",
+    "Above this use of its processors, in percent, an instance asks for no task; 100: no mark",
+    "80",
+  ],
+  ["MAIA_RUNNER_MEMORY_MARK", "The same for memory", "90"],
+  [
+    "MAIA_RUNNER_DISK_MIN",
+    "With fewer bytes free on the disk of its data directory it asks for no task; 0: no mark",
+    "67108864",
+  ],
   ["MAIA_DRAIN_LIMIT_MS", "How long a stopping instance lets its steps finish", "43200000"],
-  ["MAIA_PYTHON_INDEX", "Where Python libraries come from", "the machine's own setting"],
-  ["MAIA_NPM_REGISTRY", "Where npm packages come from", "the machine's own setting"],
-  ["MAIA_URL_ALLOW", "Private hosts that tests of connections may reach besides private ranges", null],
-  ["NODE_EXTRA_CA_CERTS", "A file with further certificate authorities, in PEM, for a proxy or a private Maia", null],
+  ["MAIA_ISOLATION", "How steps are kept apart: auto, sandbox, pid-namespace or process-group", "auto"],
+  ["MAIA_URL_ALLOW", "Hosts that a test of a connection may reach although they are loopback or link-local", null],
+  ["MAIA_NPM_REGISTRY", "Where npm packages come from", MACHINE],
+  ["MAIA_PYTHON_INDEX", "Where Python libraries come from", MACHINE],
+  ["MAIA_DEPS_INSTALL_MS", "How long an installation of packages may take", "600000"],
+  ["MAIA_DEPS_CACHE_MAX", "Bytes of installed packages before those unused longest go", "10737418240"],
+  ["PROXY_HTTP", "The proxy for a gateway with http://: host:port; with a user and a password, as a secret", null],
+  ["PROXY_HTTPS", "The proxy for a gateway with https://", null],
+  ["PROXY_EXCLUDES", "Hosts that are reached without it, divided by a bar: localhost|*.internal", null],
+  ["CUSTOM_CERT_LOCATION", "A file with certificates of authorities to trust besides the usual ones", null],
+  ["MAIA_TRUST_PROXY", "1 where the gateway has http:// and something else on the way encrypts", null],
   ["MAIA_LOG_LEVEL", "error, warn, info or debug", "info"],
   ["MAIA_LOG_FORMAT", "json or pretty", "json"],
 ];

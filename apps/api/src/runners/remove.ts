@@ -37,7 +37,7 @@ export async function remove(call: Call, { id }: RunnerRow, isForced: boolean) {
       environments.length > 0 ? `it is the default of ${environments.slice(0, 10).join(", ")}` : null,
     ].filter((reason) => reason !== null);
     if (reasons.length > 0 && !isForced) {
-      const message = `The runner ${runner.name} is in use: ${reasons.join("; ")}. Pause it and let it finish, or remove it all the same with ?force=true`;
+      const message = `The runner ${runner.name} is in use: ${reasons.join("; ")}. Pause it and let it finish, or remove it all the same by force (--force, ?force=true)`;
       throw new MaiaError("STATE_CONFLICT", message);
     }
     await noted(tx, call, id, {

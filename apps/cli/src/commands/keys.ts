@@ -19,9 +19,9 @@ const PROJECTS_MAX = 1_000;
 /** `maia keys list`: keys that count, newest first; with `--all` those that are revoked or have run out too. */
 export async function listKeys(context: Context, flags: ListKeysFlags): Promise<ExitCode> {
   const api = await connect(context, flags);
-  const known = await api.list<ApiKey>("v1/api-keys", {}, readLimit(flags.limit));
   const now = context.clock();
-  const keys = flags.all ? known : known.filter((key) => stateOf(key, now) === "valid");
+  const isWanted = flags.all ? undefined : (key: ApiKey) => stateOf(key, now) === "valid";
+  const keys = await api.list("v1/api-keys", {}, readLimit(flags.limit), isWanted);
   if (flags.json) {
     printJson(context, keys);
     return exitCodes.ok;

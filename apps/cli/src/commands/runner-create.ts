@@ -6,7 +6,17 @@ import { type ExitCode, exitCodes } from "../exit-codes.js";
 import { printCredentials, printRunner } from "../output/runner.js";
 import { readWhole } from "./run.js";
 
-export interface CreateFlags extends CommonFlags {
+/** What instances are started with. */
+export interface ConfigFlags {
+  readonly image?: string;
+  readonly env?: readonly string[];
+  readonly cpu?: string;
+  readonly memory?: string;
+  readonly minInstances?: string;
+  readonly maxInstances?: string;
+}
+
+export interface CreateFlags extends CommonFlags, ConfigFlags {
   readonly platform: string;
   readonly deployment?: string;
   readonly type?: string;
@@ -14,12 +24,6 @@ export interface CreateFlags extends CommonFlags {
   readonly description?: string;
   readonly autoUpdate?: boolean;
   readonly restricted?: boolean;
-  readonly image?: string;
-  readonly env?: readonly string[];
-  readonly cpu?: string;
-  readonly memory?: string;
-  readonly minInstances?: string;
-  readonly maxInstances?: string;
   readonly idempotencyKey?: string;
 }
 
@@ -48,7 +52,7 @@ export async function createRunner(context: Context, name: string, flags: Create
   return exitCodes.ok;
 }
 
-function configOf({ image, env = [], cpu, memory, minInstances, maxInstances }: CreateFlags): object {
+export function configOf({ image, env = [], cpu, memory, minInstances, maxInstances }: ConfigFlags): object {
   const variables = env.map((pair) => {
     const at = pair.indexOf("=");
     if (at < 1) throw usage(`--env ${pair} is no NAME=VALUE`);
@@ -64,6 +68,7 @@ function configOf({ image, env = [], cpu, memory, minInstances, maxInstances }: 
   };
 }
 
+/** A name as a shell takes it. */
 function quoted(name: string): string {
-  return /^[\w.-]+$/.test(name) ? name : JSON.stringify(name);
+  return /^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`;
 }

@@ -153,14 +153,34 @@ export async function activity(context: Context, ref: string, flags: ListFlags):
     return exitCodes.ok;
   }
   const now = context.clock();
-  const rows = items.map(({ at, actor, action, note }) => [
+  const rows = items.map(({ at, actor, action, note, data }) => [
     context.terminal.isTty ? ago(at, now) : at,
     action,
     plain(actor),
-    plain(note),
+    plain([factsOf(action, data), note].filter((text) => text !== "").join(": ")),
   ]);
-  printTable(context.terminal, ["WHEN", "WHAT", "WHO", "WHY"], rows);
+  printTable(context.terminal, ["WHEN", "WHAT", "WHO", "ABOUT"], rows);
   return exitCodes.ok;
+}
+
+/** What an entry is about, as far as its name does not say it. */
+function factsOf(action: string, data: RunnerActivity["data"]): string {
+  const said = (name: string) => String(data[name] ?? "");
+  switch (action) {
+    case "STATUS":
+      return [said("from"), said("to")].filter((status) => status !== "").join(" → ");
+    case "HELLO":
+    case "GOODBYE":
+      return said("instanceId");
+    case "CONNECTIVITY":
+      return `${said("host")}:${said("port")} ${said("result")}`;
+    case "UPDATE":
+      return said("fields");
+    case "ALLOWLIST":
+      return said("how");
+    default:
+      return "";
+  }
 }
 
 interface Deployment {

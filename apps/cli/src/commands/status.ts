@@ -28,7 +28,8 @@ export async function status(context: Context, flags: CommonFlags): Promise<Exit
   terminal.print(`Maia at ${facts.url} answers`);
   terminal.print(`  you      ${facts.key} (${facts.role})`);
   terminal.print(`  runs     ${active.length} running`);
-  if (hostedRunners !== undefined) terminal.print(`  hosted   ${hostedRunners} runners connected`);
+  if (hostedRunners !== undefined)
+    terminal.print(`  hosted   ${hostedRunners} ${hostedRunners === 1 ? "runner" : "runners"} connected`);
   return exitCodes.ok;
 }
 

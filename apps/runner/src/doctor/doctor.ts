@@ -28,7 +28,7 @@ type Check = (scene: Scene) => Promise<string>;
 /** Each says what it has found, or throws Trouble or NotNeeded. */
 const checks: Readonly<Record<Exclude<Layer, "configuration">, Check>> = {
   dns: ({ way }) => checkDns(way),
-  tcp: ({ way }) => checkTcp(way),
+  tcp: ({ way, reach }) => checkTcp(way, reach.authorities),
   tls: ({ way, reach }) => checkTls(way, reach.authorities),
   clock: checkClock,
   credentials: checkCredentials,
@@ -83,8 +83,11 @@ async function examine(layer: Layer, check: () => Promise<string>): Promise<Find
     if (error instanceof NotNeeded) return { layer, status: "skipped", detail: error.message, fix: null };
     if (error instanceof Trouble) return { layer, status: "failed", detail: error.message, fix: error.fix };
     if (!(error instanceof GatewayError)) throw error;
-    const fix = "See the log of the API, and that nothing between it and this host answers in its place";
-    return { layer, status: "failed", detail: error.message, fix };
+    const detail =
+      error.code === "UNREACHABLE" ? `there is no answer as Maia gives it (${error.message})` : error.message;
+    const fix =
+      "See that MAIA_GATEWAY_URL is the API's address, what its log says, and that nothing on the way answers in its place";
+    return { layer, status: "failed", detail, fix };
   }
 }
 

@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, rm, statfs, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, statfs, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openLocalExecutor } from "@maia/exec";
+import { makeFolder } from "@maia/storage";
 import type { RunnerConfig } from "../config.js";
 import { Trouble } from "./findings.js";
 
@@ -45,7 +46,7 @@ export async function checkIsolation({ isolation, leaseTtlMs }: RunnerConfig): P
 export async function checkDisk({ dataDir }: RunnerConfig): Promise<string> {
   const probe = join(dataDir, `doctor-${process.pid}`);
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o711 });
+    await makeFolder(dataDir, 0o711);
     await writeFile(probe, "", { mode: 0o600 });
     await rm(probe);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { request } from "node:http";
+import { request as requestTls } from "node:https";
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls, type PeerCertificate, type TLSSocket } from "node:tls";
 import { isExcluded, type ReachConfig } from "../gateway/reach.js";
@@ -17,6 +18,9 @@ interface Target {
   readonly host: string;
   readonly port: number;
 }
+
+/** Certificates of authorities besides Node's own; undefined: those alone. */
+type Authorities = readonly string[] | undefined;
 
 /** How long one step of the way may take. In milliseconds. */
 const STEP_MS = 10_000;
@@ -52,8 +56,8 @@ export async function checkDns({ gateway, proxy }: Way): Promise<string> {
   }
 }
 
-export async function checkTcp(way: Way): Promise<string> {
-  const socket = await openSocket(way);
+export async function checkTcp(way: Way, authorities: Authorities): Promise<string> {
+  const socket = await openSocket(way, authorities);
   socket.destroy();
   const { gateway, proxy } = way;
   const to = `${gateway.host}:${gateway.port}`;
@@ -61,13 +65,11 @@ export async function checkTcp(way: Way): Promise<string> {
 }
 
 /** Has the certificate checked as the runner's own calls do. */
-export async function checkTls(way: Way, authorities: readonly string[] | undefined): Promise<string> {
+export async function checkTls(way: Way, authorities: Authorities): Promise<string> {
   if (!way.isEncrypted) throw new NotNeeded("the address begins with http://");
   const { host } = way.gateway;
-  const socket = await openSocket(way);
-  const ca = authorities ? { ca: [...authorities] } : {};
-  const name = isIP(host) ? { host } : { host, servername: host };
-  const secure = connectTls({ socket, ...name, ...ca });
+  const socket = await openSocket(way, authorities);
+  const secure = connectTls({ socket, host, ...expecting(host, authorities) });
   try {
     await within(answered(secure, "secureConnect"), "the TLS handshake");
     const certificate = secure.getPeerCertificate();
@@ -80,9 +82,14 @@ export async function checkTls(way: Way, authorities: readonly string[] | undefi
   }
 }
 
+/** For which name a certificate is to be, and by whom. */
+function expecting(host: string, authorities: Authorities): { servername?: string; ca?: string[] } {
+  return { ...(isIP(host) ? {} : { servername: host }), ...(authorities ? { ca: [...authorities] } : {}) };
+}
+
 /** A connection to the gateway, through the proxy where there is one. @throws {Trouble} */
-async function openSocket({ gateway, proxy }: Way): Promise<Socket> {
-  if (proxy) return openTunnel(gateway, proxy);
+async function openSocket({ gateway, proxy }: Way, authorities: Authorities): Promise<Socket> {
+  if (proxy) return openTunnel(gateway, proxy, authorities);
   const { host, port } = gateway;
   const socket = connect({ host, port });
   try {
@@ -98,14 +105,20 @@ async function openSocket({ gateway, proxy }: Way): Promise<Socket> {
   }
 }
 
-async function openTunnel(gateway: Target, { host, port, url, variable }: NonNullable<Way["proxy"]>): Promise<Socket> {
+async function openTunnel(
+  gateway: Target,
+  { host, port, url, variable }: NonNullable<Way["proxy"]>,
+  authorities: Authorities,
+): Promise<Socket> {
   const user = url.username === "" ? null : `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
   const target = `${gateway.host.includes(":") ? `[${gateway.host}]` : gateway.host}:${gateway.port}`;
   const headers = {
     host: target,
     ...(user === null ? {} : { "proxy-authorization": `Basic ${Buffer.from(user).toString("base64")}` }),
   };
-  const asked = request({ host, port, method: "CONNECT", path: target, headers, agent: false });
+  const options = { host, port, method: "CONNECT", path: target, headers, agent: false } as const;
+  const asked =
+    url.protocol === "https:" ? requestTls({ ...options, ...expecting(host, authorities) }) : request(options);
   const opened = new Promise<{ status: number; socket: Socket }>((resolve, reject) => {
     asked.once("connect", (answer, socket) => resolve({ status: answer.statusCode ?? 0, socket: socket as Socket }));
     asked.once("response", (answer) => resolve({ status: answer.statusCode ?? 0, socket: answer.socket }));
@@ -115,7 +128,10 @@ async function openTunnel(gateway: Target, { host, port, url, variable }: NonNul
   const { status, socket } = await within(opened, "the proxy's answer").catch((error: unknown) => {
     asked.destroy();
     const message = `the proxy ${host}:${port} does not accept a connection (${codeOf(error)})`;
-    throw new Trouble(message, `Correct ${variable}, or name the gateway's host in PROXY_EXCLUDES`, { cause: error });
+    const fix = UNTRUSTED.test(codeOf(error))
+      ? TRUST_IT
+      : `Correct ${variable}, or name the gateway's host in PROXY_EXCLUDES`;
+    throw new Trouble(message, fix, { cause: error });
   });
   if (status === 200) return socket;
   socket.destroy();
@@ -126,6 +142,11 @@ async function openTunnel(gateway: Target, { host, port, url, variable }: NonNul
   throw new Trouble(`the proxy ${host}:${port} does not open a way to ${target} (status ${status})`, fix);
 }
 
+/** Nobody vouches for the certificate whom Node trusts. */
+const UNTRUSTED = /SELF_SIGNED|UNABLE_TO|CERT_UNTRUSTED/;
+const TRUST_IT =
+  "Put the certificate of the authority that signed it into a file, and its path into CUSTOM_CERT_LOCATION";
+
 const certificateFixes: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: "Renew the certificate of the gateway; if it is valid, set the clock of this host",
   CERT_NOT_YET_VALID: "Set the clock of this host, or wait until the certificate of the gateway begins to hold",
@@ -134,8 +155,7 @@ const certificateFixes: Readonly<Record<string, string>> = {
 function tlsFix(code: string, host: string): string {
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
     return `Use the name that the certificate is for in MAIA_GATEWAY_URL, or issue one for ${host}`;
-  if (/SELF_SIGNED|UNABLE_TO|CERT_UNTRUSTED/.test(code))
-    return "Put the certificate of the authority that signed it into a file, and its path into CUSTOM_CERT_LOCATION";
+  if (UNTRUSTED.test(code)) return TRUST_IT;
   return certificateFixes[code] ?? "See that the gateway speaks TLS on this port; an http:// address needs no TLS";
 }
 

@@ -43,6 +43,9 @@ export class Contact {
   /** Transactions that are open here, as the last answer said, and who waits for there to be none. */
   #openTransactions = 0;
   readonly #closed: (() => void)[] = [];
+  /** When the gateway was last reached, and how long a transaction waits for us meanwhile, both in monotonic milliseconds. */
+  #reachedAt = performance.now();
+  #windowMs = Number.POSITIVE_INFINITY;
   #wasReached = false;
   #isCut = false;
 
@@ -59,7 +62,7 @@ export class Contact {
 
   /** Settles once the gateway knows of no transaction that is open here, or gives us no step of one any more. */
   noTransactions(): Promise<void> {
-    if (this.#openTransactions === 0 || this.deps.client.isRefused) return Promise.resolve();
+    if (this.#openTransactions === 0 || this.#isGivenUp) return Promise.resolve();
     return new Promise((resolve) => this.#closed.push(resolve));
   }
 
@@ -80,7 +83,7 @@ export class Contact {
         if (error.code === "SUPERSEDED") return this.deps.onSuperseded();
         if (error.code === "NOT_FOUND" || error.code === "VERSION_UNSUPPORTED") isGreeted = false;
         if (!this.#wasReached && isRejection(error)) return this.deps.onRejected(error);
-        if (this.deps.client.isRefused) this.#endWaiting();
+        if (this.#isGivenUp) this.#endWaiting();
         this.#cut(error);
         await pause(error.retryAfterMs ?? this.#backoff.next(), signal);
       }
@@ -133,6 +136,7 @@ export class Contact {
 
   /** False: something came, and none of it is new or can be taken. */
   #take({ tasks, commands }: PollAnswer): boolean {
+    for (const task of tasks) this.#windowMs = windowOf(task) ?? this.#windowMs;
     const took = [
       ...commands.map((command) => this.deps.commands.take(command)),
       ...tasks.map((task) => this.deps.tasks.take(task)),
@@ -140,11 +144,17 @@ export class Contact {
     return took.length === 0 || took.includes(true);
   }
 
+  /** True where no step of a transaction comes any more: our secret is refused, or nobody could hear us for too long. */
+  get #isGivenUp(): boolean {
+    return this.deps.client.isRefused || performance.now() - this.#reachedAt > this.#windowMs;
+  }
+
   #endWaiting(): void {
     for (const closed of this.#closed.splice(0)) closed();
   }
 
   #reached(): void {
+    this.#reachedAt = performance.now();
     this.#backoff.reset();
     if (this.#isCut) this.deps.logger.info("the gateway is reached again", {});
     this.#isCut = false;
@@ -166,4 +176,10 @@ export class Contact {
 
 function isRejection({ code }: GatewayError): boolean {
   return code === "CREDENTIALS_REFUSED" || code === "VERSION_UNSUPPORTED";
+}
+
+/** How long the engine waits for a runner that it does not hear, as a task says. */
+function windowOf(task: unknown): number | null {
+  const { reconnectWindowMs } = (task ?? {}) as { readonly reconnectWindowMs?: unknown };
+  return typeof reconnectWindowMs === "number" ? reconnectWindowMs : null;
 }

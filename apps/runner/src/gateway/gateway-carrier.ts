@@ -7,6 +7,7 @@ import type { Carrier } from "../carrier.js";
 import type { DirectDeps } from "../direct/direct-carrier.js";
 import { Commands } from "./commands.js";
 import { Contact } from "./contact.js";
+import { DiskRoom } from "./disk-room.js";
 import type { GatewayCarrierConfig } from "./gateway-config.js";
 import { LoadMeter } from "./load-meter.js";
 import { Marks } from "./marks.js";
@@ -75,6 +76,7 @@ class GatewayCarrier implements Carrier {
     this.#tasks = new Tasks({
       ...common,
       slots,
+      disk: new DiskRoom({ dir: deps.unconfirmedDir, leastBytes: config.diskMinBytes, logger }),
       reports: this.#reports,
       blobMaxBytes: config.blobMaxBytes,
       limit: pLimit(FETCHES),

@@ -12,6 +12,8 @@ export interface GatewayCarrierConfig {
   readonly clientSecret: string;
   readonly reach: ReachConfig;
   readonly marks: MarksConfig;
+  /** With less room on the disk nothing new is taken; 0: whatever there is. In bytes. */
+  readonly diskMinBytes: number;
   /** How long an answer may take, or stop in its middle. In milliseconds. */
   readonly answerMs: number;
   readonly blobMaxBytes: number;
@@ -32,6 +34,7 @@ export function readGatewayCarrier(env: Env, constants: Constants): GatewayCarri
       certFile: readCertFile(env),
     },
     marks: { cpu: readMark(env, constants, "runnerCpuMark"), memory: readMark(env, constants, "runnerMemoryMark") },
+    diskMinBytes: constants.runnerDiskMin,
     answerMs: constants.streamIdleMs,
     blobMaxBytes: BLOB_MAX_BYTES,
   };

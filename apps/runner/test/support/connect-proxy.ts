@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, connect, type Socket } from "node:net";
 
 /** A proxy that opens tunnels (HTTP CONNECT), to those who know its user where it has one. */
@@ -15,8 +16,12 @@ export class ConnectProxy implements AsyncDisposable {
     server.on("connect", (req: IncomingMessage, socket: Socket) => this.#tunnel(req, socket));
   }
 
-  static async open(user: string | null = null): Promise<ConnectProxy> {
-    const server = createServer();
+  /** With a certificate the proxy itself is spoken to by TLS. */
+  static async open(
+    user: string | null = null,
+    tls: { readonly cert: string; readonly key: string } | null = null,
+  ): Promise<ConnectProxy> {
+    const server: Server = tls ? createTlsServer(tls) : createServer();
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return new ConnectProxy(server, user);
   }

@@ -29,8 +29,6 @@ export interface HostedPoolDeps {
 const LOOK_MS = { least: 200, most: 5_000 } as const;
 /** How long one may take to report and leave once its tasks have had their time. In milliseconds. */
 const LATE_MS = 12_000;
-/** How long a process may take until the gateway knows it. In milliseconds. */
-const CONNECT_MS = 60_000;
 
 /** Keeps as many runners on this host as the hosted runner's work needs, and replaces them one by one when told to. */
 export class HostedPool implements AsyncDisposable {
@@ -136,7 +134,7 @@ export class HostedPool implements AsyncDisposable {
     try {
       const known = await this.#connected();
       const next = this.#start();
-      const deadline = performance.now() + CONNECT_MS;
+      const deadline = performance.now() + this.config.connectMs;
       for (let isThere = false; !isThere; isThere = [...(await this.#connected())].some((id) => !known.has(id))) {
         await rest(LOOK_MS.least, signal);
         if (signal.aborted) return false;

@@ -5,9 +5,12 @@ import { ConfigError, type Env, readInteger } from "@maia/service";
 export interface PoolConfig extends PoolLimits {
   /** Their environment, without who they are and where they dial. */
   readonly env: Env;
+  /** How long a process may take until the gateway knows it, before a roll stops with it. In milliseconds. */
+  readonly connectMs: number;
 }
 
 const IDLE_MS = 60_000;
+const CONNECT_MS = 60_000;
 
 /** What is for this process alone, or would lead the runners elsewhere. Everything else is the machine's own settings. */
 const NOT_FOR_THEM = [
@@ -33,6 +36,7 @@ export function readPool(env: Env): PoolConfig | null {
   if (min < 1 || min > max)
     throw new ConfigError(`MAIA_HOSTED_POOL_MIN is ${min}; it must be from 1 to MAIA_HOSTED_POOL, which is ${max}`);
   const idleMs = readInteger(env, "MAIA_HOSTED_POOL_IDLE_MS", IDLE_MS);
+  const connectMs = readInteger(env, "MAIA_HOSTED_POOL_CONNECT_MS", CONNECT_MS);
   const theirs = Object.entries(env).filter(([name]) => !NOT_FOR_THEM.some((pattern) => pattern.test(name)));
-  return { min, max, idleMs, env: Object.fromEntries(theirs) };
+  return { min, max, idleMs, connectMs, env: Object.fromEntries(theirs) };
 }

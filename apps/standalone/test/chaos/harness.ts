@@ -8,7 +8,7 @@ import { eventually } from "../support/processes.ts";
 import { Chaos } from "./chaos.ts";
 import { storedAttempts } from "./checks/attempts.ts";
 import { checkQuiet, storedPauses } from "./checks/pauses.ts";
-import { checkRun, endOf } from "./checks/runs.ts";
+import { checkRun, checkUnclaimed, endOf } from "./checks/runs.ts";
 import { checkSpans } from "./checks/spans.ts";
 import { checkStarts } from "./checks/starts.ts";
 import { FleetRunner } from "./fleet.ts";
@@ -90,9 +90,9 @@ export async function chaos({ ms, jobs, seed, say = () => {} }: ChaosOptions): P
   const ended = await settle(trial, load.asked);
   const seconds = Math.round((performance.now() - from) / 1_000);
   const attempts = storedAttempts(trial);
-  const runnerOf = new Map(ended.map(({ asked, run }) => [run.id, asked.runner]));
+  const runnerOf = new Map(ended.flatMap(({ asked, run }) => (run ? [[run.id, asked.runner] as const] : [])));
   checkStarts(trial, attempts, runnerOf);
-  const fenced = new Set(ended.flatMap(({ asked, run }) => (asked.kind === "fenced" ? run.id : [])));
+  const fenced = new Set(ended.flatMap(({ asked, run }) => (asked.kind === "fenced" && run ? run.id : [])));
   checkSpans(trial, attempts, fenced);
   const pauses = storedPauses(trial);
   checkQuiet(trial, pauses, attempts);
@@ -103,7 +103,7 @@ export async function chaos({ ms, jobs, seed, say = () => {} }: ChaosOptions): P
     seed,
     seconds,
     jobs: load.asked.length,
-    ended: counted(ended.map(({ asked, run }) => `${asked.kind}: ${endOf(run)}`)),
+    ended: counted(ended.map(({ asked, end }) => `${asked.kind}: ${end}`)),
     starts: ledger.starts.length,
     quietPauses: pauses.filter(({ quietAt }) => quietAt !== null).length,
     lostAttempts: attempts.filter(({ status }) => status === "LOST").length,
@@ -187,17 +187,22 @@ async function watch(trial: Chaos, runners: readonly FleetRunner[]): Promise<voi
 
 interface Ended {
   readonly asked: Asked;
-  readonly run: Run;
+  /** How it ended, in words. */
+  readonly end: string;
+  /** Null: nobody had claimed it. */
+  readonly run: Run | null;
 }
 
 /** Waits for the end of every job, and checks each. */
 async function settle(trial: Chaos, asked: readonly Asked[]): Promise<Ended[]> {
   const ended: Ended[] = [];
   for (const job of asked) {
-    const run = await trial.ended(job.id);
-    if (!run) continue;
-    checkRun(trial, job, run);
-    ended.push({ asked: job, run });
+    const end = await trial.endedJob(job.id);
+    if (!end) continue;
+    const run = end.runId === null ? null : await trial.read<Run>(`/v1/runs/${end.runId}`);
+    if (run) checkRun(trial, job, run);
+    else checkUnclaimed(trial, job, end);
+    ended.push({ asked: job, end: endOf(run ?? end), run });
   }
   return ended;
 }

@@ -115,13 +115,13 @@ export const disasters: Readonly<Record<string, (chaos: Chaos) => Promise<void>>
   async apiKilled({ maia }) {
     await maia.part("api").kill();
     maia.spawn("api");
-    await eventually("the API answers again", async () => (await fetch(`${maia.url}/readyz`)).ok);
+    await answersAgain(maia);
   },
 
   async apiRestarted({ maia }) {
     await maia.part("api").stop();
     maia.spawn("api");
-    await eventually("the API answers again", async () => (await fetch(`${maia.url}/readyz`)).ok);
+    await answersAgain(maia);
   },
 
   async engineKilled({ maia }) {
@@ -129,6 +129,19 @@ export const disasters: Readonly<Record<string, (chaos: Chaos) => Promise<void>>
     maia.spawn("engine");
   },
 };
+
+/** How long a process may take to start on a machine that is busy. In milliseconds. */
+const START_MS = 120_000;
+
+/** @throws {Error} with what the API has said where it does not */
+async function answersAgain({ url, processes }: Chaos["maia"]): Promise<void> {
+  const isReady = async () => (await fetch(`${url}/readyz`)).ok;
+  try {
+    await eventually("the API answers again", isReady, START_MS);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n${processes.get("api")?.log}`, { cause: error });
+  }
+}
 
 /** The restricted runner is closed to one environment for a while. */
 export async function fence(chaos: Chaos, runner: FleetRunner): Promise<void> {

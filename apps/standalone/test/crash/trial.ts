@@ -35,6 +35,12 @@ export interface Job {
   readonly rerun?: { readonly kind: string };
 }
 
+export interface EndedJob extends Pick<Run, "status" | "failure"> {
+  readonly id: string;
+  /** Null: it ended before anybody had claimed it. */
+  readonly runId: string | null;
+}
+
 /** One Maia whose parts are killed, and what is found out about it. */
 export class Trial {
   /** Whatever broke a promise, in words. */
@@ -111,22 +117,29 @@ export class Trial {
     return this.client.list(path, (page) => this.read(page));
   }
 
-  /** The run of a job once it has ended; null, and a violation, where that takes for ever. */
-  async ended(jobId: string): Promise<Run | null> {
+  /** A job once it has ended; null, and a violation, where that takes for ever. */
+  async endedJob(jobId: string): Promise<EndedJob | null> {
     try {
-      const runId = await eventually(
+      return await eventually(
         `job ${jobId} has ended`,
         async () => {
-          const job = await this.client.job(jobId);
-          return ENDED.includes(job.status) ? (job.runId ?? "none") : null;
+          const job = await this.client.get<EndedJob>(`/v1/jobs/${jobId}`);
+          return ENDED.includes(job.status) ? job : null;
         },
         END_MS,
       );
-      return await this.read<Run>(`/v1/runs/${runId}`);
     } catch (error) {
       this.violate(`G1/G13 ${(error as Error).message}\n${this.maia.logs}`);
       return null;
     }
+  }
+
+  /** The run of a job once it has ended; null, and a violation, where that takes for ever, or it never had one. */
+  async ended(jobId: string): Promise<Run | null> {
+    const job = await this.endedJob(jobId);
+    if (job?.runId) return this.read<Run>(`/v1/runs/${job.runId}`);
+    if (job) this.violate(`G1/G13 job ${jobId} ended ${job.status} without a run`);
+    return null;
   }
 
   /** The run of a job, which must have succeeded. */

@@ -153,7 +153,7 @@ export class Client {
     return sha256;
   }
 
-  async job(id: string): Promise<{ id: string; status: string; runId: string | null }> {
+  async job(id: string): Promise<Pick<Run, "id" | "status" | "failure"> & { runId: string | null }> {
     return this.get(`/v1/jobs/${id}`);
   }
 

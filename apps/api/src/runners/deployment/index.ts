@@ -19,9 +19,9 @@ const writers: Readonly<Record<Exclude<RunnerDeployment, "native_app">, (subject
   process: plainProcess,
 };
 
-/** What a runner's instances have where nobody says. */
+/** What a runner's instances have where nobody says: these amounts go together on every platform. */
 const CORES = 1;
-const MEBIBYTES = 2_048;
+const MEBIBYTES_PER_CORE = 2_048;
 
 export interface DeploymentContext {
   readonly runnerId: string;
@@ -37,14 +37,30 @@ export function deploymentOf(
 ): (Deployment & { readonly image: string }) | null {
   if (deployment === null || deployment === "native_app") return null;
   const image = config.image ?? releasedImage ?? `REGISTRY/maia-runner:${track}`;
+  const cores = (config.cpu === null ? null : coresOf(config.cpu)) ?? CORES;
   const written = writers[deployment]({
-    slug: slugOf(name),
+    slug: slugOf({ name, runnerId }),
     name,
+    runnerId,
     image,
     env: [["MAIA_GATEWAY_URL", gatewayUrl], ["MAIA_CLIENT_ID", runnerId], ...Object.entries(config.env)],
-    cores: (config.cpu === null ? null : coresOf(config.cpu)) ?? CORES,
-    mebibytes: (config.memory === null ? null : mebibytesOf(config.memory)) ?? MEBIBYTES,
+    cores,
+    mebibytes: (config.memory === null ? null : mebibytesOf(config.memory)) ?? cores * MEBIBYTES_PER_CORE,
     instances: config.minInstances,
   });
-  return { ...written, image };
+  return { ...written, notes: [...written.notes, ...notesAbout(new URL(gatewayUrl), deployment)], image };
+}
+
+/** What is to be known of an address that not every runner reaches, or dials. */
+function notesAbout({ hostname, protocol }: URL, deployment: RunnerDeployment): string[] {
+  const isHere = /^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname);
+  if (isHere && deployment !== "process" && deployment !== "systemd")
+    return [
+      "MAIA_GATEWAY_URL is an address that only Maia's own host reaches: set MAIA_PUBLIC_URL of the API, and ask again.",
+    ];
+  if (protocol === "http:" && !isHere)
+    return [
+      "The runner dials http:// only with MAIA_TRUST_PROXY=1, which says that something else on the way encrypts.",
+    ];
+  return [];
 }

@@ -1,7 +1,9 @@
-import { type Deployment, DRAIN_SECONDS, SECRET, type Subject } from "./subject.js";
+import { type Deployment, SECRET, STARTED_AGAIN, STOP_SECONDS, type Subject, withDataDir } from "./subject.js";
 
 /** JSON is YAML, and quotes whatever needs it. */
 const quoted = (text: string) => JSON.stringify(text);
+/** In the value of a variable Kubernetes takes $(NAME) for another variable; a second $ keeps it as it stands. */
+const quotedValue = (text: string) => quoted(text.replaceAll("$(", () => "$$("));
 
 /** A secret and a Deployment. An instance whose pod goes comes back as a new one, so an emptyDir is all that it needs. */
 export function manifests(subject: Subject): Deployment {
@@ -9,7 +11,7 @@ export function manifests(subject: Subject): Deployment {
   return {
     files: [{ path: `${slug}.yaml`, content: `${secret(subject)}---\n${deployment(subject)}` }],
     commands: [`kubectl apply --filename ${slug}.yaml`, `kubectl rollout status deployment/${slug}`],
-    notes: ["The grace period lets steps finish for up to 12 hours before a pod is killed."],
+    notes: ["The grace period lets steps finish for up to 12 hours before a pod is killed.", STARTED_AGAIN],
   };
 }
 
@@ -26,11 +28,11 @@ export function helm(subject: Subject): Deployment {
 replicaCount: ${instances}
 image: ${quoted(image)}
 args: ["maia", "runner"]
-terminationGracePeriodSeconds: ${DRAIN_SECONDS}
+terminationGracePeriodSeconds: ${STOP_SECONDS}
 existingSecret: ${slug}
 ${resources(subject, "")}
 env:
-${env.map(([name, value]) => `  ${name}: ${quoted(value)}`).join("\n")}
+${env.map(([name, value]) => `  ${name}: ${quotedValue(value)}`).join("\n")}
 `;
   return {
     files: [
@@ -41,7 +43,10 @@ ${env.map(([name, value]) => `  ${name}: ${quoted(value)}`).join("\n")}
       `kubectl apply --filename ${slug}-secret.yaml`,
       `helm upgrade --install ${slug} CHART --values ${slug}-values.yaml`,
     ],
-    notes: ["CHART is your chart for a Deployment. Without one, make the runner with the deployment `manifests`."],
+    notes: [
+      "CHART is your chart for a Deployment. Without one, make the runner with the deployment `manifests`.",
+      STARTED_AGAIN,
+    ],
   };
 }
 
@@ -62,7 +67,9 @@ function resources({ cores, mebibytes }: Subject, indent: string): string {
 
 function deployment(subject: Subject): string {
   const { slug, image, env, instances } = subject;
-  const variables = env.map(([name, value]) => `            - { name: ${name}, value: ${quoted(value)} }`).join("\n");
+  const variables = withDataDir(env, "/var/lib/maia")
+    .map(([name, value]) => `            - { name: ${name}, value: ${quotedValue(value)} }`)
+    .join("\n");
   return `apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -75,7 +82,7 @@ spec:
     metadata:
       labels: { app: ${slug} }
     spec:
-      terminationGracePeriodSeconds: ${DRAIN_SECONDS}
+      terminationGracePeriodSeconds: ${STOP_SECONDS}
       containers:
         - name: runner
           image: ${quoted(image)}
@@ -84,7 +91,6 @@ spec:
             - secretRef: { name: ${slug} }
           env:
 ${variables}
-            - { name: MAIA_RUNNER_DATA_DIR, value: /var/lib/maia }
 ${resources(subject, "          ")}
           volumeMounts:
             - { name: data, mountPath: /var/lib/maia }

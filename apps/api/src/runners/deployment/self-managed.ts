@@ -1,20 +1,34 @@
-import { type Deployment, DRAIN_SECONDS, envFile, SECRET, type Subject, shell } from "./subject.js";
+import {
+  type Deployment,
+  dockerEnvFile,
+  leftOutOf,
+  SECRET,
+  STOP_SECONDS,
+  type Subject,
+  shell,
+  systemdEnvFile,
+  withDataDir,
+} from "./subject.js";
 
 const EXITS =
-  "An instance exits with 0 after STOP, with 75 after RESTART so that it is started again, and with 77 when its secret is refused.";
+  "An instance exits with 0 after STOP, with 75 after RESTART so that it is started again, with 77 when its secret is refused, and with 78 when another process has a copy of its data directory.";
 
 /** A container on a host with Docker. */
 export function docker(subject: Subject): Deployment {
   const { slug, image, cores, mebibytes, instances } = subject;
   const limits = `--cpus ${cores} --memory ${Math.ceil(mebibytes)}m`;
-  const commands = Array.from({ length: Math.min(instances, 10) }, (_, index) => {
+  const commands = Array.from({ length: Math.min(Math.max(1, instances), 10) }, (_, index) => {
     const name = `${slug}-${index + 1}`;
-    return `docker run --detach --name ${name} --restart on-failure --stop-timeout ${DRAIN_SECONDS} ${limits} --env-file ${slug}.env --volume ${name}:/var/lib/maia ${shell(image)} maia runner`;
+    return `docker run --detach --name ${name} --restart on-failure --stop-timeout ${STOP_SECONDS} ${limits} --env-file ${slug}.env --volume ${name}:/var/lib/maia ${shell(image)} maia runner`;
   });
   return {
-    files: [{ path: `${slug}.env`, content: `${envFile(subject)}MAIA_RUNNER_DATA_DIR=/var/lib/maia\n` }],
+    files: [{ path: `${slug}.env`, content: dockerEnvFile(withDataDir(subject.env, "/var/lib/maia")) }],
     commands: [`chmod 600 ${slug}.env`, ...commands],
-    notes: [EXITS, "Each container has a volume of its own: two instances cannot share a data directory."],
+    notes: [
+      EXITS,
+      "Each container has a volume of its own: two instances cannot share a data directory.",
+      ...leftOutOf(subject.env),
+    ],
   };
 }
 
@@ -36,17 +50,17 @@ StateDirectoryMode=0700
 CPUQuota=${Math.round(cores * 100)}%
 MemoryMax=${Math.ceil(mebibytes)}M
 KillMode=mixed
-TimeoutStopSec=${DRAIN_SECONDS}
+TimeoutStopSec=${STOP_SECONDS}
 Restart=on-failure
 RestartSec=5
-RestartPreventExitStatus=77
+RestartPreventExitStatus=2 77 78
 
 [Install]
 WantedBy=multi-user.target
 `;
   return {
     files: [
-      { path: `/etc/maia/${slug}.env`, content: envFile(subject) },
+      { path: `/etc/maia/${slug}.env`, content: systemdEnvFile(subject.env) },
       { path: `/etc/systemd/system/${slug}.service`, content: unit },
     ],
     commands: [
@@ -61,7 +75,7 @@ WantedBy=multi-user.target
 
 /** A plain process: no container, no service. */
 export function plainProcess({ slug, env }: Subject): Deployment {
-  const variables = [...env, ["MAIA_CLIENT_SECRET", SECRET] as const, ["MAIA_RUNNER_DATA_DIR", `./${slug}`] as const];
+  const variables = withDataDir([...env, ["MAIA_CLIENT_SECRET", SECRET]], `./${slug}`);
   const line = variables.map(([name, value]) => `${name}=${shell(value)}`).join(" ");
   return {
     files: [],

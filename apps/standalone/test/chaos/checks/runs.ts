@@ -32,7 +32,14 @@ export function checkRun(chaos: Chaos, { id, kind }: Asked, run: Run): void {
   }
   if (kind === "parts" && run.status === "SUCCEEDED" && run.outputs?.words !== 1_500)
     chaos.violate(`G20 ${where} counted ${JSON.stringify(run.outputs)}`);
-  if (kind === "trade" || kind === "badTrade") checkTrade(chaos, where, run);
+  if ((kind === "trade" || kind === "badTrade")) checkTrade(chaos, where, run);
+}
+
+/** A job that ended before an engine had claimed it: some may. */
+export function checkUnclaimed(chaos: Chaos, { id, kind }: Asked, job: Pick<Run, "status" | "failure">): void {
+  const mayBe = kind === "canceled" || kind === "fenced";
+  if (!mayBe || !LEGAL[kind]!.includes(endOf(job)))
+    chaos.violate(`G1 ${kind} job ${id} ended ${endOf(job)} without a run`);
 }
 
 /** A transaction: its members on one instance, each tried once, and undone where it did not come to its end. */
