@@ -77,6 +77,7 @@ export interface Body {
   readonly clientId: string;
   readonly clientSecret: string;
   readonly notices: string[];
+  readonly notes: Some<string>;
   readonly content: string;
   readonly value: string | null;
   readonly where: string;
