@@ -18,7 +18,9 @@ let askers: { name: string; key: string | null; who: Role | "runner" | null; sta
 let stranger: string;
 
 beforeAll(async () => {
-  const { constants } = readConfig({ MAIA_TOKEN_TTL_MS: String(DAY), MAIA_RUNNER_HEARTBEAT_MS: "50" });
+  // What one test has begun, and nobody goes on with, must change nothing while the next one looks.
+  const waits = { MAIA_RUNNER_HEARTBEAT_MS: "50", MAIA_TRANSFER_WAIT_MS: String(DAY) };
+  const { constants } = readConfig({ MAIA_TOKEN_TTL_MS: String(DAY), ...waits });
   api = await openTestApi({ constants });
   scene = await Scene.open(api);
   const { id: elsewhere } = (await api.post("/v1/projects", { name: "elsewhere" })).json;
