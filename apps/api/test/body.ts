@@ -92,5 +92,7 @@ export interface Body {
   readonly commands: Some<Body>;
   readonly type: string;
   readonly attemptId: string;
+  readonly transferId: string;
+  readonly unused: string[];
   readonly ackedSeq: number;
 }
