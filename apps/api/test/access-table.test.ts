@@ -19,8 +19,9 @@ let stranger: string;
 
 beforeAll(async () => {
   // What one test has begun, and nobody goes on with, must change nothing while the next one looks.
-  const waits = { MAIA_RUNNER_HEARTBEAT_MS: "50", MAIA_TRANSFER_WAIT_MS: String(DAY) };
-  const { constants } = readConfig({ MAIA_TOKEN_TTL_MS: String(DAY), ...waits });
+  const [beat, day] = ["50", String(DAY)];
+  const waits = { MAIA_RUNNER_HEARTBEAT_MS: beat, MAIA_TRANSFER_WAIT_MS: day, MAIA_STREAM_IDLE_MS: day };
+  const { constants } = readConfig({ MAIA_TOKEN_TTL_MS: day, ...waits });
   api = await openTestApi({ constants });
   scene = await Scene.open(api);
   const { id: elsewhere } = (await api.post("/v1/projects", { name: "elsewhere" })).json;
