@@ -40,12 +40,13 @@ beforeEach(async () => {
 });
 
 /** Sends a poll and comes back once it waits. */
-async function parked(runner = us, body: PollBody = {}, at = api): Promise<{ readonly answer: Promise<Answer> }> {
-  const polls = async () =>
-    (await at.db.sql.get<{ seq: number }>(
-      `SELECT "heartbeatSeq" AS "seq" FROM "RunnerInstance" WHERE "id" = ?`,
-      runner.instanceId,
-    ))!.seq;
+async function parked(
+  runner = us,
+  body: PollBody = {},
+  at: Pick<TestApi, "db" | "get"> = api,
+): Promise<{ readonly answer: Promise<Answer> }> {
+  const text = `SELECT "heartbeatSeq" AS "seq" FROM "RunnerInstance" WHERE "id" = ?`;
+  const polls = async () => (await at.db.sql.get<{ seq: number }>(text, runner.instanceId))!.seq;
   const before = await polls();
   const heardLongAgo = `UPDATE "RunnerInstance" SET "lastSeenAt" = ? WHERE "id" = ?`; // so that this poll is noted
   await at.db.write(({ sql }) => sql.run(heardLongAgo, toDbTime(new Date(0)), runner.instanceId));
@@ -251,7 +252,9 @@ describe("The gateway's routes", () => {
 
   it("are all that a runner's token opens (B103)", async () => {
     const openApi = (await api.get("/v1/openapi.json")).json;
-    for (const [path, methods] of Object.entries<object>(openApi.paths)) {
+    for (const [path, methods] of Object.entries(
+      openApi.paths as Record<string, Record<string, { security?: object }>>,
+    )) {
       if (path === "/v1/gateway" || path.startsWith("/v1/gateway/")) continue;
       for (const [method, operation] of Object.entries(methods)) {
         if (operation.security) continue; // open to anyone
