@@ -39,6 +39,9 @@ beforeEach(async () => {
   us = await ScriptedRunner.connect(api, runner);
 });
 
+/** So that the next poll of an instance is noted, although it brings no news. */
+const heardLongAgo = `UPDATE "RunnerInstance" SET "lastSeenAt" = ? WHERE "id" = ?`;
+
 /** Sends a poll and comes back once it waits. */
 async function parked(runner = us, body: PollBody = {}): Promise<{ readonly answer: Promise<Answer> }> {
   const polls = async () =>
@@ -47,7 +50,6 @@ async function parked(runner = us, body: PollBody = {}): Promise<{ readonly answ
       runner.instanceId,
     ))!.seq;
   const before = await polls();
-  const heardLongAgo = `UPDATE "RunnerInstance" SET "lastSeenAt" = ? WHERE "id" = ?`; // so that this poll is noted
   await api.db.write(({ sql }) => sql.run(heardLongAgo, toDbTime(new Date(0)), runner.instanceId));
   const answer = runner.poll(body);
   while ((await polls()) === before) await api.get("/healthz");
@@ -167,6 +169,7 @@ describe("A poll that waits", () => {
       const bound = await anOffer(own, scripted, hello);
       await scripted.poll();
       await scripted.frames(bound, aLife(bound).slice(0, 2));
+      await own.db.write(({ sql }) => sql.run(heardLongAgo, toDbTime(new Date(0)), scripted.instanceId));
       const waits = scripted.poll({ running: [bound.ref.id] });
       const beats = `SELECT "heartbeatSeq" AS "seq" FROM "RunnerInstance"`;
       while ((await own.db.sql.get<{ seq: number }>(beats))?.seq !== 2) await own.get("/healthz");
