@@ -32,7 +32,7 @@ export function checkRun(chaos: Chaos, { id, kind }: Asked, run: Run): void {
   }
   if (kind === "parts" && run.status === "SUCCEEDED" && run.outputs?.words !== 1_500)
     chaos.violate(`G20 ${where} counted ${JSON.stringify(run.outputs)}`);
-  if ((kind === "trade" || kind === "badTrade")) checkTrade(chaos, where, run);
+  if (kind === "trade" || kind === "badTrade") checkTrade(chaos, where, run);
 }
 
 /** A job that ended before an engine had claimed it: some may. */
