@@ -42,6 +42,8 @@ export interface RunningRunner extends AsyncDisposable {
   readonly ledgerId: string;
   /** Settles with an exit code where the runner cannot go on. */
   readonly done: Promise<number>;
+  /** The exit code where it was told another one since. */
+  readonly exitCode: () => number | null;
 }
 
 /** How long killed attempts may take to be noted when a drain is over. In milliseconds. */
@@ -109,6 +111,7 @@ export async function start(config: RunnerConfig, deps: RunnerDeps): Promise<Run
     url: carrier.url,
     ledgerId,
     done: Promise.race([broken.promise, carrier.done]),
+    exitCode: () => carrier.exitCode(),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
 }

@@ -49,10 +49,16 @@ export async function endInstances(
   let told = 0;
   for (const { id: instanceId, stoppingAt } of there) {
     if (stoppingAt !== null && (await lastEnding(tx.sql, instanceId, stoppingAt)) === type) continue;
+    await withdrawEndings(tx, instanceId, now); // the last word counts
     await createRunnerCommand(tx, { runnerId, instanceId, type }, now);
     told += 1;
   }
   return { there: there.length, told };
+}
+
+async function withdrawEndings({ sql }: Tx, instanceId: string, now: Date): Promise<void> {
+  const text = `UPDATE "RunnerCommand" SET "takenAt" = ?, "finishedAt" = ? WHERE "instanceId" = ? AND "type" IN ('STOP', 'RESTART') AND "takenAt" IS NULL`;
+  await sql.run(text, toDbTime(now), toDbTime(now), instanceId);
 }
 
 /** What an instance that is ending was told last; undefined where it ends by itself. */

@@ -95,6 +95,7 @@ export async function openDirectCarrier(config: DirectCarrierConfig, deps: Direc
   return {
     url: `${config.tls ? "https" : "http"}://${host}:${port}`,
     done: new Promise(() => {}),
+    exitCode: () => null,
     announceStop: async () => {}, // whoever asks is told: /healthz says it, and tasks are refused
     [Symbol.asyncDispose]: () => close(server),
   };

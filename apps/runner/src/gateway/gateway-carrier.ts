@@ -65,6 +65,7 @@ class GatewayCarrier implements Carrier {
   readonly #contactEnded: Promise<void>;
   readonly #sweepEnded: Promise<void>;
   #isSuperseded = false;
+  #isToStop = false;
 
   constructor(
     config: GatewayCarrierConfig,
@@ -98,7 +99,10 @@ class GatewayCarrier implements Carrier {
       reports: this.#reports,
       tasks: this.#tasks,
       onNews: () => this.#contact.news(),
-      onStop: (type) => this.#done.resolve(type === "STOP" ? EXIT.stopped : EXIT.restart),
+      onStop: (type) => {
+        this.#isToStop ||= type === "STOP";
+        this.#done.resolve(type === "STOP" ? EXIT.stopped : EXIT.restart);
+      },
     });
     this.#contact = new Contact({
       ...common,
@@ -126,6 +130,11 @@ class GatewayCarrier implements Carrier {
 
   get done(): Promise<number> {
     return this.#done.promise;
+  }
+
+  /** It may be told to stop while it drains for a restart, and is not to be started again then. */
+  exitCode(): number | null {
+    return this.#isToStop && !this.#isSuperseded ? EXIT.stopped : null;
   }
 
   announceStop(): Promise<void> {
