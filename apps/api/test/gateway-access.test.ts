@@ -167,6 +167,8 @@ describe("A poll that waits", () => {
       const bound = await anOffer(own, scripted, hello);
       await scripted.poll();
       await scripted.frames(bound, aLife(bound).slice(0, 2));
+      const heardLongAgo = `UPDATE "RunnerInstance" SET "lastSeenAt" = ?`; // so that this poll is noted
+      await own.db.write(({ sql }) => sql.run(heardLongAgo, toDbTime(new Date(0))));
       const waits = scripted.poll({ running: [bound.ref.id] });
       const beats = `SELECT "heartbeatSeq" AS "seq" FROM "RunnerInstance"`;
       while ((await own.db.sql.get<{ seq: number }>(beats))?.seq !== 2) await own.get("/healthz");
