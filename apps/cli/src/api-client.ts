@@ -1,4 +1,4 @@
-import { createReadStream } from "node:fs";
+import { createReadStream, openAsBlob } from "node:fs";
 import type { Readable } from "node:stream";
 import got, { type Got, type OptionsInit, type Response } from "got";
 import { failure, refusal } from "./api-failures.js";
@@ -23,6 +23,12 @@ export interface FilePart {
   readonly from: number;
   readonly to: number;
   readonly total: number;
+}
+
+/** A file on this machine, and what it is called there. */
+export interface LocalFile {
+  readonly name: string;
+  readonly path: string;
 }
 
 /** Talks to one Maia. Every failure becomes a CliError. */
@@ -76,6 +82,21 @@ export class ApiClient {
     headers: Record<string, string> = {},
   ): Promise<{ body: T; replayed: boolean }> {
     const response = await this.#json<T>("POST", path, { json: body, headers });
+    return { body: response.body, replayed: response.headers["idempotent-replayed"] === "true" };
+  }
+
+  /** The same with files beside the body, read from the disk as they are sent. The server passes them on and keeps none. */
+  async postWithFiles<T>(
+    path: string,
+    body: unknown,
+    files: readonly LocalFile[],
+    headers: Record<string, string> = {},
+  ): Promise<{ body: T; replayed: boolean }> {
+    const form = new FormData();
+    form.append("request", JSON.stringify(body));
+    for (const file of files) form.append("files", await openAsBlob(file.path), file.name);
+    const options = { body: form, headers, retry: { limit: 0 }, timeout: { connect: CONNECT_MS, socket: SILENCE_MS } };
+    const response = await this.#json<T>("POST", path, options);
     return { body: response.body, replayed: response.headers["idempotent-replayed"] === "true" };
   }
 

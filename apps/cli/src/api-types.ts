@@ -168,6 +168,8 @@ export interface Environment {
   readonly variables: { readonly [name: string]: string };
   /** Null: there is none. */
   readonly defaultRunnerName: string | null;
+  /** Who keeps files and artifacts. Left out by a Maia that always does so itself. */
+  readonly dataResidency?: "maia" | "runner";
 }
 
 /** An API key without its secret. */

@@ -34,6 +34,7 @@ export function addProjectCommands(program: Command, context: Context, act: Act)
 function withSettings(command: Command): Command {
   return command
     .option("--variable <name=value>", "a variable for its steps", collect)
+    .option("--data-residency <where>", "who keeps files and artifacts: maia, or the runner")
     .option("--default-runner <runner>", "where its jobs go that name no runner, by name or id")
     .addOption(project());
 }

@@ -114,6 +114,23 @@ async function filesWith(folder: string, text: string): Promise<string[]> {
 }
 
 describe("An environment that keeps its data at the runner", () => {
+  it("gets the files that the command is given straight to its runner's store (F79)", async () => {
+    await dial();
+    const script = `export default ({ files }) => ({ sizeBytes: files[0].sizeBytes });`;
+    const inputSpec = { version: 2, filesInput: { uploadFiles: { required: true } } };
+    await maia.client.apply({ name: "reader", inputSpec, steps: [{ key: "read", script }] });
+    const file = path.join(maia.dataDir, "..", "letter.txt");
+    await writeFile(file, BYTES);
+    const env = { MAIA_URL: maia.url, MAIA_API_KEY: maia.client.key };
+    const isThere = async () => (await maia.client.get<{ connected: boolean }>("/v1/runners/eu-1")).connected;
+    await eventually("the runner is there", isThere);
+    await using command = new MaiaProcess(["run", "reader", "--file", file, "--environment", "eu", "--wait"], env);
+    await command.ended();
+    expect([command.exitCode, command.log]).toEqual([0, expect.stringContaining("SUCCEEDED")]);
+    expect(await filesWith(maia.dataDir, MARKER)).toEqual([]);
+    expect(await filesWith(folderOf("kept"), MARKER)).toHaveLength(1);
+  });
+
   it("has the bytes of artifacts in the runner's store and nowhere with Maia, and steps find them there (F79)", async () => {
     await dial();
     const { run, artifact } = await letters();

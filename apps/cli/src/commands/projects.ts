@@ -20,6 +20,7 @@ export interface SetEnvironmentFlags extends EnvironmentFlags {
   readonly unset?: readonly string[];
   /** False: there is to be none. */
   readonly defaultRunner?: string | false;
+  readonly dataResidency?: string;
 }
 
 /** `maia projects list`. */
@@ -70,20 +71,23 @@ export async function showEnvironment(context: Context, ref: string, flags: Envi
 /** `maia environments create NAME`. */
 export async function createEnvironment(context: Context, name: string, flags: SetEnvironmentFlags): Promise<ExitCode> {
   const variables = readVariables(flags.variable);
-  const runner = flags.defaultRunner === undefined ? {} : { defaultRunner: flags.defaultRunner };
+  const { defaultRunner, dataResidency } = flags;
+  const given = Object.entries({ defaultRunner, dataResidency }).filter(([, value]) => value !== undefined);
   const api = await connect(context, flags);
   const once = { "idempotency-key": randomUUID() };
-  const { body } = await api.post<Environment>(pathOf(flags), { name, variables, ...runner }, once);
+  const { body } = await api.post<Environment>(pathOf(flags), { name, variables, ...Object.fromEntries(given) }, once);
   print(context, body, flags);
   return exitCodes.ok;
 }
 
 /** `maia environments set ENVIRONMENT`: the API replaces all variables, so those that are not named are sent again. */
 export async function setEnvironment(context: Context, ref: string, flags: SetEnvironmentFlags): Promise<ExitCode> {
-  const { variable, unset, defaultRunner } = flags;
+  const { variable, unset, defaultRunner, dataResidency } = flags;
   const added = readVariables(variable);
-  if (!variable && !unset && defaultRunner === undefined)
-    throw usage("Say what is to change: --variable, --unset, --default-runner or --no-default-runner");
+  if (!variable && !unset && defaultRunner === undefined && dataResidency === undefined)
+    throw usage(
+      "Say what is to change: --variable, --unset, --data-residency, --default-runner or --no-default-runner",
+    );
   const api = await connect(context, flags);
   const path = pathOf(flags, ref);
   const { body: now, etag } = await api.getTagged<Environment>(path);
@@ -91,6 +95,7 @@ export async function setEnvironment(context: Context, ref: string, flags: SetEn
   const change = {
     ...(variable || unset ? { variables: { ...Object.fromEntries(kept), ...added } } : {}),
     ...(defaultRunner === undefined ? {} : { defaultRunner: defaultRunner || null }),
+    ...(dataResidency === undefined ? {} : { dataResidency }),
   };
   print(context, await api.patch<Environment>(path, change, { "if-match": etag }), flags);
   return exitCodes.ok;
@@ -119,5 +124,6 @@ function print(context: Context, environment: Environment, flags: CommonFlags): 
   const { name, project, id, defaultRunnerName, variables } = environment;
   terminal.print(`${terminal.paint("bold", `${plain(project)}/${plain(name)}`)}  ${id}`);
   terminal.print(`  default runner  ${plain(defaultRunnerName ?? "none: jobs go to hosted")}`);
+  if (environment.dataResidency === "runner") terminal.print("  data            stays at the runner");
   for (const [variable, value] of Object.entries(variables)) terminal.print(`  ${variable}=${plain(value)}`);
 }

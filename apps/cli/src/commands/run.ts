@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { ApiClient } from "../api-client.js";
+import type { ApiClient, LocalFile } from "../api-client.js";
 import type { JobRun } from "../api-types.js";
 import { type CommonFlags, type Context, connect, printJson } from "../context.js";
 import { usage } from "../errors.js";
@@ -15,7 +15,7 @@ import {
   readParamsFile,
   splitPair,
 } from "../workflow/params.js";
-import { readFileFlag, uploadFiles } from "../workflow/upload.js";
+import { findFile, readFileFlag, uploadFiles } from "../workflow/upload.js";
 import { isWorkflowPath, makeVersionAside } from "../workflow/version-aside.js";
 
 /** What becomes of the command once a job is made. */
@@ -52,8 +52,17 @@ export async function run(context: Context, workflow: string, flags: RunFlags): 
   if (isPath && flags.version !== undefined) throw usage("--version is for a workflow by its name; a file is its own");
   const api = await connect(context, flags);
   const build = isPath ? buildAside : buildRequest;
-  const request = await build(api, workflow, flags, context.terminal);
-  return makeJob(context, api, "v1/jobs", request, flags);
+  const files = await filesThatStay(api, flags);
+  const request = await build(api, workflow, files.length > 0 ? { ...flags, file: [] } : flags, context.terminal);
+  return makeJob(context, api, "v1/jobs", request, flags, files);
+}
+
+/** The files that must not be kept by Maia, since the environment's data stays at its runner: they go with the request. */
+async function filesThatStay(api: ApiClient, { file = [], project, environment }: RunFlags): Promise<LocalFile[]> {
+  if (file.length === 0) return [];
+  const path = `v1/projects/${encodeURIComponent(project ?? "default")}/environments/${encodeURIComponent(environment ?? "default")}`;
+  const { dataResidency } = await api.get<{ readonly dataResidency?: string }>(path);
+  return dataResidency === "runner" ? Promise.all(file.map((flag) => findFile(flag))) : [];
 }
 
 /** Asks for a job, and stays until it ends where that is wanted. */
@@ -63,11 +72,15 @@ export async function makeJob(
   path: string,
   request: object,
   flags: StayFlags & { readonly idempotencyKey?: string },
+  files: readonly LocalFile[] = [],
 ): Promise<ExitCode> {
   const { terminal } = context;
   const timeoutMs = timeoutOf(flags);
   const headers = { "idempotency-key": flags.idempotencyKey ?? randomUUID() };
-  const { body: job, replayed } = await api.post<JobRun>(path, request, headers);
+  const { body: job, replayed } =
+    files.length > 0
+      ? await api.postWithFiles<JobRun>(path, request, files, headers)
+      : await api.post<JobRun>(path, request, headers);
   if (replayed) terminal.note("This request had been made before; this is the job that it created");
 
   if (!flags.follow && !flags.wait) {

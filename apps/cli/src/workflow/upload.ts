@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
-import type { ApiClient } from "../api-client.js";
+import type { ApiClient, LocalFile } from "../api-client.js";
 import { usage } from "../errors.js";
 import { bytes } from "../output/format.js";
 import type { Terminal } from "../output/terminal.js";
@@ -38,21 +38,26 @@ export async function uploadFiles(
   const sent = new Set<string>();
   const query = project === undefined ? "" : `?project=${encodeURIComponent(project)}`;
   for (const flag of flags) {
-    const { name, path } = readFileFlag(flag);
-    const found = await stat(path).catch(() => null);
-    if (!found?.isFile())
-      throw usage(`${called} ${path}: ${found ? "that is not a file" : `there is no file ${path}`}`);
+    const { name, path, sizeBytes } = await findFile(flag, called);
     const sha256 = await hashOf(path);
     const address = `v1/blobs/${sha256}${query}`;
     if (!sent.has(sha256) && !(await api.has(address))) {
       terminal.note(`Sending ${name}`);
-      const progress = progressOf(name, found.size, terminal);
-      await sendFile(api, address, { path, sizeBytes: found.size }, progress).finally(() => terminal.passing(""));
+      const progress = progressOf(name, sizeBytes, terminal);
+      await sendFile(api, address, { path, sizeBytes }, progress).finally(() => terminal.passing(""));
     }
     sent.add(sha256);
     files.push({ name, sha256 });
   }
   return files;
+}
+
+/** The file that a flag names. @throws {CliError} where there is none. */
+export async function findFile(flag: string, called = "--file"): Promise<LocalFile & { readonly sizeBytes: number }> {
+  const { name, path } = readFileFlag(flag);
+  const found = await stat(path).catch(() => null);
+  if (!found?.isFile()) throw usage(`${called} ${path}: ${found ? "that is not a file" : `there is no file ${path}`}`);
+  return { name, path, sizeBytes: found.size };
 }
 
 function progressOf(name: string, sizeBytes: number, terminal: Pick<Terminal, "note" | "passing">): Listener {
