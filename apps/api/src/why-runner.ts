@@ -1,4 +1,13 @@
-import { isEnginesOwn, type JobView, type RunnerView, readRooms, runnerById, type Sql, viewRunner } from "@maia/db";
+import {
+  isEnginesOwn,
+  type JobView,
+  type RunnerView,
+  readRooms,
+  runnerById,
+  type Sql,
+  storeNeedOfJob,
+  viewRunner,
+} from "@maia/db";
 import {
   type AllowList,
   chooseInstance,
@@ -28,7 +37,7 @@ export async function explainRunner(sql: Sql, job: JobView, autoResumeMs: number
   }
   const view = await viewRunner(sql, row);
   const paused = explainPause(view, autoResumeMs, now);
-  return [...paused, ...(isEnginesOwn(row) ? [] : await explainInstances(sql, view, autoResumeMs, now))];
+  return [...paused, ...(isEnginesOwn(row) ? [] : await explainInstances(sql, job, view, autoResumeMs, now))];
 }
 
 function explainPause({ name, sight }: RunnerView, autoResumeMs: number, now: Date): Reason[] {
@@ -48,7 +57,13 @@ const disconnected: Readonly<Record<string, string>> = {
   UNKNOWN: "is not heard of any more",
 };
 
-async function explainInstances(sql: Sql, view: RunnerView, autoResumeMs: number, now: Date): Promise<Reason[]> {
+async function explainInstances(
+  sql: Sql,
+  job: JobView,
+  view: RunnerView,
+  autoResumeMs: number,
+  now: Date,
+): Promise<Reason[]> {
   const { id, name, sight } = view;
   const live = sight.facts.instances.filter(isConnected);
   if (live.length === 0) {
@@ -60,7 +75,17 @@ async function explainInstances(sql: Sql, view: RunnerView, autoResumeMs: number
   }
   const rooms = await readRooms(sql, id);
   const slots = rooms.filter(isConnected).reduce((sum, room) => sum + room.slots, 0);
-  switch (chooseInstance(rooms).wait) {
+  switch (chooseInstance(rooms, await storeNeedOfJob(sql, job.id)).wait) {
+    case "RUNNER_KEEPS_NO_DATA": {
+      const message = `The job's data stays at its runner (dataResidency), and no connected instance of ${name} can keep any`;
+      const action = "Start an instance of a newer version; MAIA_RUNNER_KEEP_DIR says where it keeps data";
+      return [{ code: "RUNNER_KEEPS_NO_DATA", message, action }];
+    }
+    case "RUNNER_DATA_AWAY": {
+      const message = `The job's data is kept by an instance of the runner ${name} that is not connected, and no other has it`;
+      const action = "Start an instance with the same MAIA_RUNNER_KEEP_DIR as the one that has the data";
+      return [{ code: "RUNNER_DATA_AWAY", message, action }];
+    }
     case "RUNNER_STOPPING":
       return [{ code: "RUNNER_STOPPING", message: `The runner ${name} is stopping, and takes nothing new` }];
     case "RUNNER_OVERLOADED": {

@@ -69,7 +69,8 @@ async function isHeld(sql: Sql, batchId: string): Promise<boolean> {
 async function explainRunning(db: Db, job: JobView, autoResumeMs: number, now: Date): Promise<Reason[]> {
   const canceling = { code: "CANCELING", message: "The job was asked to end, and its steps are being stopped" };
   const run = job.runId === null ? null : await findRunDetail(db, null, job.runId);
-  const waits = run?.steps.some(({ status, queuedAt }) => status === "PENDING" && queuedAt !== null) ?? false;
+  const isQueued = run?.steps.some(({ status, queuedAt }) => status === "PENDING" && queuedAt !== null) ?? false;
+  const waits = isQueued || (run?.status === "PENDING_INPUTS" && run.job.dataResidency === "runner");
   const runner = waits ? await explainRunner(db.sql, job, autoResumeMs, now) : [];
   return [
     ...(job.cancelRequestedAt ? [canceling] : []),

@@ -18,7 +18,10 @@ let askers: { name: string; key: string | null; who: Role | "runner" | null; sta
 let stranger: string;
 
 beforeAll(async () => {
-  const { constants } = readConfig({ MAIA_TOKEN_TTL_MS: String(DAY), MAIA_RUNNER_HEARTBEAT_MS: "50" });
+  // What one test has begun, and nobody goes on with, must change nothing while the next one looks.
+  const [beat, day] = ["50", String(DAY)];
+  const waits = { MAIA_RUNNER_HEARTBEAT_MS: beat, MAIA_TRANSFER_WAIT_MS: day, MAIA_STREAM_IDLE_MS: day };
+  const { constants } = readConfig({ MAIA_TOKEN_TTL_MS: day, ...waits });
   api = await openTestApi({ constants });
   scene = await Scene.open(api);
   const { id: elsewhere } = (await api.post("/v1/projects", { name: "elsewhere" })).json;

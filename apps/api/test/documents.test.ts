@@ -290,6 +290,12 @@ describe("projects and environments", () => {
     expect((await patch({ defaultRunner: "ghost" })).json.errors).toEqual([
       { pointer: "/defaultRunner", message: "there is no such runner" },
     ]);
+    expect((await patch({ dataResidency: "runner" })).json).toMatchObject({
+      dataResidency: "runner",
+      variables: { REGION: "us" },
+    });
+    expect((await patch({ dataResidency: "there" })).json.errors[0]).toMatchObject({ pointer: "/dataResidency" });
+    expect((await api.get(`${base}/default`)).json.dataResidency).toBe("maia");
     expect((await patch({ variables: { MAIA_X: "1", GOOD: "1" } })).json.errors[0].pointer).toBe("/variables/MAIA_X");
     expect((await patch({ name: "other" })).json.errors[0].pointer).toBe("/name");
     expect((await api.post(base, { name: "staging" })).status).toBe(409);

@@ -311,6 +311,13 @@ describe("A STOP while nothing is heard of an instance", () => {
     expect((await api.get(`/v1/runners/${runner.id}`)).json.status).toBe("STOPPING");
   });
 
+  it("counts alone where it comes after a RESTART that was not told yet (G22)", async () => {
+    await silence();
+    await api.post(`/v1/runners/${runner.id}/commands`, { command: "RESTART" });
+    await stop();
+    expect((await us.poll()).json.commands).toEqual([expect.objectContaining({ type: "STOP" })]);
+  });
+
   it("is not for the process that says hello in its place (G22)", async () => {
     await silence();
     await stop();

@@ -108,6 +108,7 @@ export async function aRun(
     workflowId: workflow.id,
     versionId: workflow.versionId,
     runnerId: "hosted",
+    dataResidency: "maia",
     epoch: 1,
     ownerId: "eng_test",
     status: "RUNNING",

@@ -135,15 +135,10 @@ export class Afar {
   }
 }
 
-/** Room for how many tasks a runner has. */
-export async function roomOf(db: Db, runnerId: string): Promise<number> {
+/** The instances of a runner that have room. */
+export async function roomyInstances(db: Db, runnerId: string): Promise<InstanceRoom[]> {
   const rooms = await readRooms(db.sql, runnerId);
-  if (!chooseInstance(rooms).instance) return 0;
-  return rooms.reduce((sum, room) => sum + freeOf(room), 0);
-}
-
-function freeOf(room: InstanceRoom): number {
-  return chooseInstance([room]).instance ? room.slots - room.bound : 0;
+  return rooms.filter((room) => chooseInstance([room]).instance !== undefined);
 }
 
 /** The end of an attempt whose task never left Maia. It counts against no budget. */

@@ -1,4 +1,14 @@
-import { initialFiles, insertRun, isEngineLive, moveJob, type OwnedRun, type QueuedJob, type Tx } from "@maia/db";
+import {
+  bindStore,
+  inheritedStore,
+  initialFiles,
+  insertRun,
+  isEngineLive,
+  moveJob,
+  type OwnedRun,
+  type QueuedJob,
+  type Tx,
+} from "@maia/db";
 import { newId } from "@maia/domain";
 import type { LoadedVersion, Snapshots } from "@maia/tasks";
 import { type Advanced, type Advancer, advanceRun } from "./advance.js";
@@ -34,6 +44,7 @@ export async function claimJobs(
     }
     if (!(await moveJob(tx, job, "claim", now, { runId: plan.run.id }))) continue;
     await insertRun(tx, { ...plan.run, ...plan.opening, ownerId: who.engineId }, now);
+    if (plan.storeId !== null) await bindStore(tx, plan.run, plan.storeId);
     const advanced = await advanceRun(tx, plan.run, plan.version, who, hold, now);
     claimed.push({ run: plan.run, version: plan.version, advanced });
   }
@@ -57,11 +68,13 @@ async function prepare(tx: Tx, job: QueuedJob, snapshots: Snapshots, now: Date) 
     workflowId: job.workflowId,
     versionId: job.workflowVersionId,
     runnerId: job.runnerId,
+    dataResidency: job.dataResidency,
     epoch: 1,
   };
   const status = files.every((file) => file.status === "READY") ? ("RUNNING" as const) : ("PENDING_INPUTS" as const);
   const isAsItWas = input !== null && status === "RUNNING";
   const initialInput = isAsItWas ? input : JSON.stringify({ ...JSON.parse(job.inputJson), files });
   const stepKeys = version.snapshot.steps.map((step) => step.key);
-  return { version, run, opening: { status, initialInput, stepKeys, reused } };
+  const storeId = job.dataResidency === "maia" ? null : await inheritedStore(tx.sql, job, reused.size > 0);
+  return { version, run, storeId, opening: { status, initialInput, stepKeys, reused } };
 }

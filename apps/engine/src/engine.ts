@@ -9,6 +9,7 @@ import { Snapshots, taskRules } from "@maia/tasks";
 import { Adopter } from "./adopter.js";
 import type { Advancer } from "./advance.js";
 import { Afar } from "./afar.js";
+import { AfarFetcher } from "./afar-fetcher.js";
 import { Batches } from "./batches.js";
 import { Carrier } from "./carrier.js";
 import { Claimer } from "./claimer.js";
@@ -109,9 +110,11 @@ export class Engine implements AsyncDisposable {
       landed: (inHand, advanced) => this.#runs.landed(inHand, advanced),
       broken: (inHand, error) => this.#runs.quarantine(inHand.run, error),
     });
+    const afarFetcher = new AfarFetcher(common);
     const fetches = new Fetches({
       ...common,
-      fetcher: deps.fetcher,
+      fetcher: (run, ...what) =>
+        run.dataResidency === "runner" ? afarFetcher.fetch(run, what[0], what[1]) : deps.fetcher(...what),
       concurrency: constants.urlConcurrency,
       settled: (run) => this.#runs.advance(run.id),
       broken: (run, error) => this.#runs.quarantine(run, error),

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import {
   type AttemptRef,
+  bindStore,
   INPUT_ARTIFACT,
   insertArtifact,
   insertAttempt,
@@ -15,7 +16,7 @@ import {
   type Tx,
   unqueueSteps,
 } from "@maia/db";
-import { hasDependencies, newId, type RunFacts, type StepFacts } from "@maia/domain";
+import { hasDependencies, newId, type RunFacts, type StepFacts, type StoreNeed } from "@maia/domain";
 import { endUnheard } from "@maia/record";
 import { inputText, type LoadedVersion } from "@maia/tasks";
 import { type Place, type PlacingRules, placeStep } from "./placing.js";
@@ -41,6 +42,8 @@ export interface Waiting {
   readonly forRunner: boolean;
   /** When they are given up, if ever. */
   readonly until: Date | null;
+  /** What they need of the runner's instance; null: nothing in particular. */
+  readonly need: StoreNeed | null;
 }
 
 /** The write in which a run is carried on: whose run it is, who does it, and within what. */
@@ -53,7 +56,7 @@ export interface Scene {
   readonly now: Date;
 }
 
-export const NOTHING_WAITS: Waiting = { here: false, forRunner: false, until: null };
+export const NOTHING_WAITS: Waiting = { here: false, forRunner: false, until: null, need: null };
 
 /** Opens an attempt where there is room for it. @returns true when it is over already. */
 export async function startAttempt(
@@ -73,6 +76,7 @@ export async function startAttempt(
   if (step.status === "PENDING") await moveStep(tx, run, stepKey, "start", now);
   else await setNextAttempt(tx, run, stepKey, null, now);
   if (step.queuedAt) await unqueueSteps(tx, run, stepKey);
+  if (place.kind === "afar" && place.storeId !== null) await bindStore(tx, run, place.storeId);
   const opened = await openAttempt(scene, step, no, place);
   if (place.kind === "refuse") return endUnheard(tx, opened.ref, place.end, now);
   if (step.transaction && !step.rollback) {
@@ -107,7 +111,7 @@ async function openAttempt(
   return { ref, token, input, ledgerId: ledgerId ?? "", afar: instanceId === null ? null : { instanceId, isOffered } };
 }
 
-function bothWait(one: Waiting, { forRunner, until }: Extract<Place, { kind: "wait" }>): Waiting {
+function bothWait(one: Waiting, { forRunner, until, need = null }: Extract<Place, { kind: "wait" }>): Waiting {
   const first = one.until && until ? (one.until < until ? one.until : until) : (one.until ?? until);
-  return { here: one.here || !forRunner, forRunner: one.forRunner || forRunner, until: first };
+  return { here: one.here || !forRunner, forRunner: one.forRunner || forRunner, until: first, need: one.need ?? need };
 }

@@ -1,11 +1,13 @@
 import { type Db, newestPause, openTransactionRuns, readGate } from "@maia/db";
-import { type Clock, resumedAt } from "@maia/domain";
-import { roomOf } from "./afar.js";
+import { type Clock, hasStore, resumedAt, type StoreNeed } from "@maia/domain";
+import { roomyInstances } from "./afar.js";
 import type { Waiting } from "./opening.js";
 
 interface QueuedRun {
   /** When its steps are given up, if ever. */
   readonly until: Date | null;
+  /** What they need of the instance that they go to. */
+  readonly need: StoreNeed | null;
 }
 
 export interface RunnerQueuesDeps {
@@ -24,13 +26,13 @@ export class RunnerQueues {
   constructor(private readonly deps: RunnerQueuesDeps) {}
 
   /** Notes how a run stands after it was advanced. */
-  note(runId: string, runnerId: string, { forRunner, until }: Waiting): void {
+  note(runId: string, runnerId: string, { forRunner, until, need }: Waiting): void {
     if (!forRunner) {
       this.drop(runId);
       return;
     }
     const queue = this.#queues.get(runnerId) ?? new Map<string, QueuedRun>();
-    this.#queues.set(runnerId, queue.set(runId, { until }));
+    this.#queues.set(runnerId, queue.set(runId, { until, need }));
     if (until) this.deps.wakeAt(until.getTime() - this.deps.clock().getTime());
   }
 
@@ -52,8 +54,11 @@ export class RunnerQueues {
     const { db, clock } = this.deps;
     const now = clock();
     if (await this.#hasChanged(runnerId, now)) return [...queue.keys()];
-    const room = await roomOf(db, runnerId);
-    const first = [...queue.keys()].slice(0, room);
+    const roomy = await roomyInstances(db, runnerId);
+    const room = roomy.reduce((sum, { slots, bound }) => sum + slots - bound, 0);
+    // Whoever waits for data that is not there now must not hold up those behind.
+    const able = [...queue].filter(([, { need }]) => roomy.some((instance) => hasStore(instance, need)));
+    const first = able.slice(0, room).map(([runId]) => runId);
     const open = (await openTransactionRuns(db.sql, runnerId)).filter((runId) => queue.has(runId));
     const late = [...queue].filter(([, { until }]) => until && until <= now).map(([runId]) => runId);
     return [...first, ...open, ...late];

@@ -7,6 +7,8 @@ export interface Carrier extends AsyncDisposable {
   readonly url: string;
   /** Settles with an exit code when the carrier ends the runner: it was told to stop, or is not wanted. */
   readonly done: Promise<number>;
+  /** The exit code where it was told another one since; null: as it was. */
+  exitCode(): number | null;
   /** Told when the runner begins to drain. Settles once no transaction is open here whose steps may still come. */
   announceStop(): Promise<void>;
 }

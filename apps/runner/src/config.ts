@@ -34,8 +34,11 @@ export interface RunnerConfig {
     readonly cacheBytes: number;
   };
   readonly connectivityTimeoutMs: number;
-  /** Raw text of MAIA_URL_ALLOW. */
+  /** Raw text of MAIA_URL_ALLOW and of MAIA_URL_DNS. */
   readonly urlAllow: string;
+  readonly urlDns: string;
+  /** The folder of the store for data that is not to leave the runner; null: it keeps none. */
+  readonly keepDir: string | null;
   readonly keep: KeepConfig;
 }
 
@@ -70,14 +73,15 @@ const MIN_TOKEN = 32; // characters. Source: contract.md, §2
 export function readConfig(env: Env): RunnerConfig {
   const constants = readConstants(env);
   const spoolMs = readInteger(env, "MAIA_RUNNER_SPOOL_KEEP_MS", 24 * HOUR_MS);
+  const dataDir = resolve(
+    readString(env, "MAIA_RUNNER_DATA_DIR", join(readString(env, "MAIA_DATA_DIR", ".maia"), "runner")),
+  );
+  const isDialling = readOptional(env, "MAIA_GATEWAY_URL") !== null;
   return {
-    dataDir: resolve(
-      readString(env, "MAIA_RUNNER_DATA_DIR", join(readString(env, "MAIA_DATA_DIR", ".maia"), "runner")),
-    ),
+    dataDir,
+    keepDir: isDialling ? resolve(readString(env, "MAIA_RUNNER_KEEP_DIR", join(dataDir, "kept"))) : null,
     isolation: readEnum(env, "MAIA_ISOLATION", ["auto", "sandbox", "pid-namespace", "process-group"], "auto"),
-    carrier: readOptional(env, "MAIA_GATEWAY_URL")
-      ? readGatewayCarrier(env, constants)
-      : readDirectCarrier(env, constants),
+    carrier: isDialling ? readGatewayCarrier(env, constants) : readDirectCarrier(env, constants),
     slots: Math.max(1, constants.runnerSlots),
     drainLimitMs: constants.drainLimitMs,
     leaseTtlMs: constants.leaseTtlMs,
@@ -89,6 +93,7 @@ export function readConfig(env: Env): RunnerConfig {
     },
     connectivityTimeoutMs: constants.connectivityTimeoutMs,
     urlAllow: readUrlAllow(env),
+    urlDns: readString(env, "MAIA_URL_DNS", ""),
     keep: { ledgerMs: readInteger(env, "MAIA_RUNNER_LEDGER_KEEP_MS", 72 * HOUR_MS), spoolMs, blobMs: 2 * spoolMs },
   };
 }

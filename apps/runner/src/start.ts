@@ -1,5 +1,5 @@
 import { type LocalExecutor, openLocalExecutor } from "@maia/exec";
-import { parseUrlAllow, testConnection } from "@maia/outbound";
+import { parseDns, parseUrlAllow, testConnection } from "@maia/outbound";
 import type { Executor } from "@maia/runner-protocol";
 import { type Logger, Resources } from "@maia/service";
 import { BlobStore, putPatiently } from "@maia/storage";
@@ -9,6 +9,7 @@ import type { RunnerConfig } from "./config.js";
 import { openRunnerDir, type RunnerDir } from "./data-dir.js";
 import { type DirectDeps, openDirectCarrier } from "./direct/direct-carrier.js";
 import { openGatewayCarrier } from "./gateway/gateway-carrier.js";
+import { Keep } from "./keep/keep.js";
 import { Ledger } from "./ledger/ledger.js";
 import { sweepRegularly } from "./sweep.js";
 import { VERSION } from "./version.js";
@@ -32,6 +33,7 @@ export interface ExecutorOptions {
   readonly dir: RunnerDir;
   readonly ledgerId: string;
   readonly blobs: BlobStore;
+  readonly keep: Keep | null;
   readonly logger: Logger;
 }
 
@@ -40,6 +42,8 @@ export interface RunningRunner extends AsyncDisposable {
   readonly ledgerId: string;
   /** Settles with an exit code where the runner cannot go on. */
   readonly done: Promise<number>;
+  /** The exit code where it was told another one since. */
+  readonly exitCode: () => number | null;
 }
 
 /** How long killed attempts may take to be noted when a drain is over. In milliseconds. */
@@ -59,19 +63,21 @@ export async function start(config: RunnerConfig, deps: RunnerDeps): Promise<Run
   const { ledgerId } = ledger;
   if (damaged) logger.error("the ledger was damaged; attempts that it held count as lost", { damaged, ledgerId });
   const blobs = await BlobStore.open(dir.blobs, dir.tmp);
-  const executor = stack.use(await openExecutor({ config, dir, ledgerId, blobs, logger }));
+  const keep = config.keepDir === null ? null : await Keep.open(config.keepDir, ledgerId);
+  const executor = stack.use(await openExecutor({ config, dir, ledgerId, blobs, keep, logger }));
 
   const broken = Promise.withResolvers<number>();
   const onBroken = (error: Error) => {
     logger.error("the runner cannot go on", { error });
     broken.resolve(1);
   };
-  const { slots, keep } = config;
+  const { slots } = config;
   const attempts = new Attempts({
     ledger,
     spoolDir: dir.spool,
     executor,
     blobs,
+    keep,
     slots,
     logger,
     clock,
@@ -79,12 +85,13 @@ export async function start(config: RunnerConfig, deps: RunnerDeps): Promise<Run
     whyNoWork: () => whyNoWork(executor),
   });
   await attempts.settleAfterCrash();
-  stack.use(sweepRegularly({ ledger, attempts, blobs, spoolDir: dir.spool, keep, logger, clock }));
+  stack.use(sweepRegularly({ ledger, attempts, blobs, spoolDir: dir.spool, keep: config.keep, logger, clock }));
 
   const carrier = stack.use(
     await openCarrier(config, dir, {
       attempts,
       blobs,
+      keep,
       ledgerId,
       isolation: executor.isolation,
       slots,
@@ -104,14 +111,15 @@ export async function start(config: RunnerConfig, deps: RunnerDeps): Promise<Run
     url: carrier.url,
     ledgerId,
     done: Promise.race([broken.promise, carrier.done]),
+    exitCode: () => carrier.exitCode(),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
 }
 
-function openCarrier({ carrier }: RunnerConfig, dir: RunnerDir, deps: DirectDeps): Promise<Carrier> {
-  return carrier.kind === "direct"
-    ? openDirectCarrier(carrier, deps)
-    : openGatewayCarrier(carrier, { ...deps, unconfirmedDir: dir.unconfirmed });
+function openCarrier({ carrier, ...config }: RunnerConfig, dir: RunnerDir, deps: DirectDeps): Promise<Carrier> {
+  if (carrier.kind === "direct") return openDirectCarrier(carrier, deps);
+  const [urlAllow, resolve] = [parseUrlAllow(config.urlAllow), parseDns(config.urlDns)];
+  return openGatewayCarrier(carrier, { ...deps, unconfirmedDir: dir.unconfirmed, urlAllow, resolve });
 }
 
 /** A level that was named and cannot be had refuses all work (G30). */
@@ -120,13 +128,17 @@ function whyNoWork({ isolation, report }: RunnerExecutor): string | null {
   return missing ? `Isolation ${isolation} cannot be had here: ${missing.reason}` : null;
 }
 
-async function openLocal({ config, dir, ledgerId, blobs, logger }: ExecutorOptions): Promise<LocalExecutor> {
+async function openLocal({ config, dir, ledgerId, blobs, keep, logger }: ExecutorOptions): Promise<LocalExecutor> {
+  const waiting = (error: Error) => logger.warn("an artifact has to wait", { error: error.message });
   const executor = await openLocalExecutor({
     root: dir.exec,
     ledgerId,
     isolation: config.isolation,
-    keep: (bytes) =>
-      putPatiently(blobs, bytes, (error) => logger.warn("an artifact has to wait", { error: error.message })),
+    keep: async (bytes, task) => {
+      const stays = task.keep !== undefined && keep !== null;
+      const { sha256, sizeBytes } = await putPatiently(stays ? keep.blobs : blobs, bytes, waiting);
+      return { sha256, sizeBytes, ...(stays ? { storeId: keep.storeId } : {}) };
+    },
     poolSize: Math.min(POOL_SIZE, config.slots),
     deps: { root: dir.deps, ...config.packages },
     leaseTtlMs: config.leaseTtlMs,

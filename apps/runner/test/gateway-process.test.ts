@@ -164,6 +164,17 @@ describe("the process of a runner that dials out", () => {
     expect(gateway.goodbyes).toEqual(["ins_1"]);
   });
 
+  it("that was told to restart and then to stop is not to be started again (G22)", async () => {
+    const runner = home.start(gateway.url);
+    const task = aShellTask("echo one\nsleep 2\n");
+    await until("it speaks", () => gateway.linesOf(task.attemptId).includes("one"));
+    gateway.command({ id: "cmd_1", type: "RESTART" });
+    await until("it drains", () => gateway.lastPoll?.stopping === true);
+    gateway.command({ id: "cmd_2", type: "STOP" });
+    expect(await runner.ended).toMatchObject({ code: 0 });
+    expect(gateway.exitOf(task.attemptId)).toMatchObject({ reason: "exited", exitCode: 0 });
+  });
+
   it("ends its attempts and itself when another process speaks for it, and starts nothing (G24)", async () => {
     const runner = home.start(gateway.url);
     const { marker } = await aSleeper();

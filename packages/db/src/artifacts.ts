@@ -1,5 +1,6 @@
 import { newId } from "@maia/domain";
 import type { AttemptRef } from "./attempts.js";
+import { noteStoredAfar } from "./stored-afar.js";
 import { toDbTime } from "./time.js";
 import type { Sql, Tx } from "./types.js";
 
@@ -11,8 +12,20 @@ export interface NewArtifact {
   readonly system: boolean;
 }
 
+/** The store of a runner that has the bytes. */
+export interface KeptBy {
+  readonly storeId: string;
+  readonly runnerId: string;
+}
+
 /** Keeps a file that an attempt left behind. A name that the attempt has used already keeps its first content. */
-export async function insertArtifact(tx: Tx, attempt: AttemptRef, artifact: NewArtifact, now: Date): Promise<void> {
+export async function insertArtifact(
+  tx: Tx,
+  attempt: AttemptRef,
+  artifact: NewArtifact,
+  now: Date,
+  keptBy: KeptBy | null = null,
+): Promise<void> {
   const id = newId("artifact", now);
   const changed = await tx.sql.run(
     `INSERT INTO "Artifact" ("id", "runId", "attemptId", "stepKey", "attemptNo", "name", "mime", "sizeBytes", "sha256", "system", "createdAt")
@@ -31,6 +44,7 @@ export async function insertArtifact(tx: Tx, attempt: AttemptRef, artifact: NewA
   );
   if (changed === 0) return;
   const { name, mime, sizeBytes, sha256, system } = artifact;
+  if (keptBy) await noteStoredAfar(tx, id, { ...keptBy, sha256, sizeBytes });
   const data = {
     runId: attempt.runId,
     stepKey: attempt.stepKey,

@@ -10,7 +10,14 @@ export interface KeptBlob {
 }
 
 /** Makes content known in a project, and young again. Its bytes are in the blob store already. */
-export async function keepBlob({ sql }: Tx, blob: KeptBlob, projectId: string, now: Date): Promise<void> {
+export async function keepBlob(tx: Tx, blob: KeptBlob, projectId: string, now: Date): Promise<void> {
+  await noteContent(tx, blob, now);
+  const access = `INSERT INTO "BlobAccess" ("sha256", "projectId", "createdAt") VALUES (?, ?, ?) ON CONFLICT DO NOTHING`;
+  await tx.sql.run(access, blob.sha256, projectId, toDbTime(now));
+}
+
+/** Makes a row for content that files may refer to, wherever its bytes are. It is known in no project by that. */
+export async function noteContent({ sql }: Tx, blob: KeptBlob, now: Date): Promise<void> {
   const at = toDbTime(now);
   await sql.run(
     `INSERT INTO "InputBlob" ("sha256", "sizeBytes", "mime", "createdAt", "usedAt") VALUES (?, ?, ?, ?, ?)
@@ -21,8 +28,6 @@ export async function keepBlob({ sql }: Tx, blob: KeptBlob, projectId: string, n
     at,
     at,
   );
-  const access = `INSERT INTO "BlobAccess" ("sha256", "projectId", "createdAt") VALUES (?, ?, ?) ON CONFLICT DO NOTHING`;
-  await sql.run(access, blob.sha256, projectId, at);
 }
 
 /** True if the content is known in a project of the scope. */

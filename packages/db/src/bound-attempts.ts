@@ -1,3 +1,5 @@
+import type { DataResidency } from "@maia/domain";
+import type { KeptBy } from "./artifacts.js";
 import type { AttemptRef } from "./attempts.js";
 import type { OwnedRun } from "./runs.js";
 import { toDbTime } from "./time.js";
@@ -9,6 +11,8 @@ export interface BoundAttempt {
   readonly run: OwnedRun;
   /** The name of the run's environment. */
   readonly environment: string;
+  /** The store of its runner in which its artifacts stay; null: they come to Maia. */
+  readonly keptBy: KeptBy | null;
   readonly status: string;
   readonly token: string;
   readonly runnerId: string;
@@ -41,11 +45,14 @@ interface Row {
   readonly workflowId: string;
   readonly workflowVersionId: string;
   readonly environment: string;
+  readonly dataResidency: DataResidency;
+  readonly storeId: string | null;
 }
 
 const SELECT = `SELECT a."id", a."runId", a."stepKey", a."no", a."epoch", a."status", a."token", a."runnerId", a."instanceId",
     a."lastSeq", a."seqBase", a."offeredAt", a."handedAt", COALESCE(a."stopRequestedAt", r."cancelRequestedAt") AS "stopAt",
-    r."jobRunId", r."projectId", r."workflowId", r."workflowVersionId", e."name" AS "environment"
+    r."jobRunId", r."projectId", r."workflowId", r."workflowVersionId", e."name" AS "environment",
+    j."dataResidency", r."storeId"
   FROM "Attempt" a JOIN "Run" r ON r."id" = a."runId" JOIN "JobRun" j ON j."id" = r."jobRunId"
     JOIN "Environment" e ON e."id" = j."environmentId"`;
 
@@ -65,11 +72,12 @@ export async function findBoundAttempt(sql: Sql, runnerId: string, attemptId: st
 function boundAttempt(row: Row): BoundAttempt {
   const { id, runId, projectId, stepKey, no, epoch } = row;
   const { jobRunId: jobId, workflowId, workflowVersionId: versionId } = row;
-  const { environment, status, token, runnerId, instanceId, lastSeq, seqBase } = row;
+  const { environment, dataResidency, storeId, status, token, runnerId, instanceId, lastSeq, seqBase } = row;
   return {
     ref: { id, runId, projectId, stepKey, no, epoch },
-    run: { id: runId, jobId, projectId, workflowId, versionId, runnerId, epoch },
+    run: { id: runId, jobId, projectId, workflowId, versionId, runnerId, dataResidency, epoch },
     ...{ environment, status, token, runnerId, instanceId, lastSeq, seqBase },
+    keptBy: dataResidency === "runner" && storeId !== null ? { storeId, runnerId } : null,
     isOffered: row.offeredAt !== null,
     isHanded: row.handedAt !== null,
     isStopped: row.stopAt !== null,

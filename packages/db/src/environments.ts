@@ -1,4 +1,4 @@
-import { MaiaError, newId } from "@maia/domain";
+import { type DataResidency, MaiaError, newId } from "@maia/domain";
 import { DEFAULT_NAME, type EnvironmentRow, findEnvironment, findProject, type ProjectRow } from "./projects.js";
 import { toDbTime } from "./time.js";
 import type { Tx } from "./types.js";
@@ -18,24 +18,26 @@ export interface NewEnvironment {
   readonly name: string;
   readonly variables: { readonly [name: string]: string };
   readonly defaultRunnerId: string | null;
+  /** Left out: with Maia. */
+  readonly dataResidency?: DataResidency;
 }
 
 /** Makes an environment. @throws {MaiaError} STATE_CONFLICT where the project has one of that name. */
 export async function createEnvironment(tx: Tx, environment: NewEnvironment, now: Date): Promise<{ id: string }> {
-  const { projectId, name, variables, defaultRunnerId } = environment;
+  const { projectId, name, variables, defaultRunnerId, dataResidency = "maia" } = environment;
   if (await findEnvironment(tx.sql, projectId, name)) {
     throw new MaiaError("STATE_CONFLICT", "The project has an environment of that name already");
   }
   const id = newId("environment", now);
   const times = { createdAt: now, updatedAt: now };
   await tx.models.environment.create({
-    data: { id, projectId, name, variables: JSON.stringify(variables), defaultRunnerId, ...times },
+    data: { id, projectId, name, variables: JSON.stringify(variables), defaultRunnerId, dataResidency, ...times },
   });
   return { id };
 }
 
 /** What may change in an environment. */
-export type EnvironmentChange = Partial<Pick<NewEnvironment, "variables" | "defaultRunnerId">>;
+export type EnvironmentChange = Partial<Pick<NewEnvironment, "variables" | "defaultRunnerId" | "dataResidency">>;
 
 /** Changes an environment, if `check` agrees to what it is now. */
 export async function updateEnvironment(
@@ -48,12 +50,12 @@ export async function updateEnvironment(
   const current = await findEnvironment(tx.sql, projectId, id);
   if (!current) throw new MaiaError("NOT_FOUND", "There is no such environment");
   check(current);
-  const { variables, defaultRunnerId } = change;
+  const { variables, ...others } = change;
   await tx.models.environment.update({
     where: { id: current.id },
     data: {
       ...(variables === undefined ? {} : { variables: JSON.stringify(variables) }),
-      ...(defaultRunnerId === undefined ? {} : { defaultRunnerId }),
+      ...others,
       updatedAt: now,
     },
   });

@@ -1,4 +1,4 @@
-import type { RunStatus, RunStepStatus } from "@maia/domain";
+import type { DataResidency, RunStatus, RunStepStatus } from "@maia/domain";
 import type { Sql } from "./types.js";
 
 /** A run that is to be run again. */
@@ -13,6 +13,7 @@ export interface Origin {
   readonly initialInput: string;
   readonly environmentId: string;
   readonly runnerId: string | null;
+  readonly dataResidency: DataResidency;
   /** JSON text of the job's params. */
   readonly params: string;
   readonly priority: number;
@@ -26,7 +27,7 @@ export interface Origin {
 export async function findOrigin(sql: Sql, runId: string): Promise<Origin | undefined> {
   const row = await sql.get<Omit<Origin, "isWorkflowDeleted"> & { deletedAt: string | null }>(
     `SELECT r."id", r."status", r."jobRunId" AS "jobId", r."projectId", r."workflowId", r."workflowVersionId" AS "versionId",
-       r."initialInput", j."environmentId", j."runnerId", j."inputJson" AS "params", j."priority", j."labels",
+       r."initialInput", j."environmentId", j."runnerId", j."dataResidency", j."inputJson" AS "params", j."priority", j."labels",
        w."slug" AS "workflow", w."deletedAt"
      FROM "Run" r JOIN "JobRun" j ON j."id" = r."jobRunId" JOIN "Workflow" w ON w."id" = r."workflowId" WHERE r."id" = ?`,
     runId,
@@ -79,15 +80,23 @@ export async function findAttempt(
   return sql.get(`SELECT "stepKey", "no" FROM "Attempt" WHERE "id" = ? AND "runId" = ?`, attemptId, runId);
 }
 
+/** The content of a file that a step left behind. */
+export interface StepArtifact {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  /** The store of a runner that has it; null: Maia has. */
+  readonly storeId: string | null;
+}
+
 /** A file that a step left behind, in this run or in the one whose result the step has. */
 export async function findStepArtifact(
   sql: Sql,
   runId: string,
   stepKey: string,
   name: string,
-): Promise<{ readonly sha256: string; readonly sizeBytes: number } | undefined> {
-  const columns = `SELECT f."sha256", f."sizeBytes" FROM "Artifact" f`;
-  const own = await sql.get<{ sha256: string; sizeBytes: number }>(
+): Promise<StepArtifact | undefined> {
+  const columns = `SELECT f."sha256", f."sizeBytes", (SELECT "storeId" FROM "StoredAfar" WHERE "ownerId" = f."id") AS "storeId" FROM "Artifact" f`;
+  const own = await sql.get<StepArtifact>(
     `${columns} JOIN "Attempt" a ON a."id" = f."attemptId"
      WHERE a."runId" = ? AND a."stepKey" = ? AND a."status" = 'SUCCEEDED' AND f."system" = 0 AND f."name" = ?`,
     runId,

@@ -50,6 +50,7 @@ export * from "./runs.js";
 export * from "./schedule-pages.js";
 export * from "./schedules.js";
 export * from "./secrets.js";
+export * from "./stored-afar.js";
 export * from "./system-artifacts.js";
 export * from "./time.js";
 export * from "./types.js";

@@ -1,6 +1,8 @@
 import { type InputFileStatus, inputFileMoves, inputFilePath } from "@maia/domain";
-import { type KeptBlob, keepBlob } from "./blobs.js";
+import type { KeptBy } from "./artifacts.js";
+import { type KeptBlob, keepBlob, noteContent } from "./blobs.js";
 import { type OwnedRun, setInitialInput } from "./runs.js";
+import { noteStoredAfar } from "./stored-afar.js";
 import type { Db, Tx } from "./types.js";
 
 /** A file in `initialInput.files`; `path` is relative to the run directory, null until the bytes are here. */
@@ -54,13 +56,14 @@ export async function settleInputFile(
   tx: Tx,
   run: OwnedRun,
   file: FetchingFile,
-  outcome: { readonly blob: KeptBlob } | { readonly error: string },
+  outcome: { readonly blob: KeptBlob & { readonly keptBy?: KeptBy } } | { readonly error: string },
   now: Date,
 ): Promise<void> {
   if (!(await isAwaited(tx, run))) return;
   const blob = "blob" in outcome ? outcome.blob : null;
   const error = "error" in outcome ? outcome.error : null;
-  if (blob) await keepBlob(tx, blob, run.projectId, now);
+  if (blob?.keptBy) await noteContent(tx, blob, now);
+  else if (blob) await keepBlob(tx, blob, run.projectId, now);
   const { from, to } = inputFileMoves[blob ? "fetched" : "fetchFailed"];
   const changed = await tx.sql.run(
     `UPDATE "InputFile" SET "status" = ?, "sha256" = ?, "sizeBytes" = ?, "mime" = ?, "path" = ?, "error" = ? WHERE "id" = ? AND "status" = ?`,
@@ -74,6 +77,7 @@ export async function settleInputFile(
     from[0],
   );
   if (changed === 0) return;
+  if (blob?.keptBy) await noteStoredAfar(tx, file.id, { ...blob.keptBy, ...blob });
   await mirror(tx, run);
   const facts = { sha256: blob?.sha256 ?? null, sizeBytes: blob?.sizeBytes ?? null, error };
   await tellInputFile(tx, run, file, to, facts, now);

@@ -13,6 +13,8 @@ export interface Hello {
   readonly labels: { readonly [name: string]: string };
   readonly isolation: string;
   readonly capabilities: readonly string[];
+  /** The store in which it can keep data; null: it has none. */
+  readonly storeId?: string | null;
 }
 
 /** A process of a runner. A restart with the same ledger is the same instance, a generation later. */
@@ -71,12 +73,12 @@ function findInstance(sql: Sql, runnerId: string, ledgerId: string): Promise<Kno
 async function keepHello({ sql }: Tx, runnerId: string, secretVersion: number, hello: Hello, now: Date): Promise<void> {
   const at = toDbTime(now);
   await sql.run(
-    `INSERT INTO "RunnerInstance" ("id", "runnerId", "ledgerId", "processId", "generation", "secretVersion", "protocol", "version", "slots", "labels", "isolation", "capabilities", "helloAt", "lastSeenAt")
-     VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO "RunnerInstance" ("id", "runnerId", "ledgerId", "processId", "generation", "secretVersion", "protocol", "version", "slots", "labels", "isolation", "capabilities", "storeId", "helloAt", "lastSeenAt")
+     VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT ("runnerId", "ledgerId") DO UPDATE SET
        "generation" = "generation" + 1, "processId" = excluded."processId", "secretVersion" = excluded."secretVersion", "protocol" = excluded."protocol",
        "version" = excluded."version", "slots" = excluded."slots", "labels" = excluded."labels",
-       "isolation" = excluded."isolation", "capabilities" = excluded."capabilities", "free" = 0, "running" = 0,
+       "isolation" = excluded."isolation", "capabilities" = excluded."capabilities", "storeId" = excluded."storeId", "free" = 0, "running" = 0,
        "heartbeatSeq" = "heartbeatSeq" + 1, "helloAt" = excluded."helloAt", "lastSeenAt" = excluded."lastSeenAt",
        "silentAt" = NULL, "stoppingAt" = NULL, "stoppedAt" = NULL`,
     newId("instance", now),
@@ -90,6 +92,7 @@ async function keepHello({ sql }: Tx, runnerId: string, secretVersion: number, h
     JSON.stringify(hello.labels),
     hello.isolation,
     JSON.stringify(hello.capabilities),
+    hello.storeId ?? null,
     at,
     at,
   );
@@ -141,6 +144,7 @@ export interface InstanceState extends InstanceRef {
   /** What the last poll said that was noted. */
   readonly free: number;
   readonly running: number;
+  readonly storeId: string | null;
   /** JSON of an `InstanceLoad`. */
   readonly load: string;
   /** 0 or 1. */
@@ -153,7 +157,7 @@ export interface InstanceState extends InstanceRef {
 export function readInstance(sql: Sql, instanceId: string): Promise<InstanceState | undefined> {
   return sql.get(
     `SELECT i."id", i."runnerId", i."generation", r."secretVersion", i."silentAt", i."stoppingAt", i."stoppedAt",
-       i."lastSeenAt", i."slots", i."free", i."running", i."load", r."restricted", r."allowlist"
+       i."lastSeenAt", i."slots", i."free", i."running", i."storeId", i."load", r."restricted", r."allowlist"
      FROM "RunnerInstance" i JOIN "Runner" r ON r."id" = i."runnerId" WHERE i."id" = ?`,
     instanceId,
   );

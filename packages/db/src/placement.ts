@@ -8,15 +8,19 @@ import type { Sql, Tx } from "./types.js";
 export interface RunnerGate {
   readonly restricted: boolean;
   readonly allowlist: AllowList;
+  /** True for Maia's own, which keeps no data apart from Maia. */
+  readonly isHosted: boolean;
 }
 
 /** A runner's rules. Undefined: there is no such runner (any more). */
 export async function readGate(sql: Sql, runnerId: string): Promise<RunnerGate | undefined> {
-  const row = await sql.get<{ restricted: number; allowlist: string }>(
-    `SELECT "restricted", "allowlist" FROM "Runner" WHERE "id" = ? AND "deletedAt" IS NULL`,
+  const row = await sql.get<{ restricted: number; allowlist: string; platform: string }>(
+    `SELECT "restricted", "allowlist", "platform" FROM "Runner" WHERE "id" = ? AND "deletedAt" IS NULL`,
     runnerId,
   );
-  return row && { restricted: row.restricted === 1, allowlist: JSON.parse(row.allowlist) };
+  if (!row) return undefined;
+  const { restricted, allowlist, platform } = row;
+  return { restricted: restricted === 1, allowlist: JSON.parse(allowlist), isHosted: platform === "hosted" };
 }
 
 /** The name of the environment that a run's job names. */
@@ -28,6 +32,7 @@ export async function environmentNameOf(sql: Sql, jobId: string): Promise<string
 interface RoomRow {
   readonly id: string;
   readonly ledgerId: string;
+  readonly storeId: string | null;
   readonly slots: number;
   readonly free: number;
   readonly running: number;
@@ -42,7 +47,7 @@ interface RoomRow {
 /** The instances of a runner that have not said goodbye, with what is bound to them. */
 export async function readRooms(sql: Sql, runnerId: string): Promise<InstanceRoom[]> {
   const rows = await sql.all<RoomRow>(
-    `SELECT i."id", i."ledgerId", i."slots", i."free", i."running", i."load", i."helloAt", i."silentAt", i."stoppingAt", i."stoppedAt",
+    `SELECT i."id", i."ledgerId", i."storeId", i."slots", i."free", i."running", i."load", i."helloAt", i."silentAt", i."stoppingAt", i."stoppedAt",
        (SELECT COUNT(*) FROM "Attempt" a WHERE a."status" IN ('DISPATCHING', 'RUNNING') AND a."runnerId" = i."runnerId" AND a."instanceId" = i."id") AS "bound"
      FROM "RunnerInstance" i WHERE i."runnerId" = ? AND i."stoppedAt" IS NULL`,
     runnerId,

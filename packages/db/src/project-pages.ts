@@ -33,6 +33,7 @@ export interface EnvironmentView {
   readonly variables: string;
   readonly defaultRunnerId: string | null;
   readonly defaultRunner: { readonly name: string } | null;
+  readonly dataResidency: string;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }

@@ -1,4 +1,4 @@
-import { newId } from "@maia/domain";
+import { type DataResidency, newId } from "@maia/domain";
 import { toDbTime } from "./time.js";
 import type { Db, Sql } from "./types.js";
 
@@ -20,6 +20,7 @@ export interface EnvironmentRow {
   /** JSON object of strings. */
   readonly variables: string;
   readonly defaultRunnerId: string | null;
+  readonly dataResidency: DataResidency;
   readonly createdAt: string;
   readonly updatedAt: string;
 }

@@ -1,3 +1,4 @@
+import type { DataResidency } from "@maia/domain";
 import type { Sql } from "./types.js";
 
 /** A job that waits for an engine. */
@@ -7,6 +8,7 @@ export interface QueuedJob {
   readonly workflowId: string;
   readonly workflowVersionId: string;
   readonly runnerId: string;
+  readonly dataResidency: DataResidency;
   readonly inputJson: string;
   /** The run that this one does again, and what of it, as JSON text. */
   readonly originRunId: string | null;
@@ -117,7 +119,7 @@ async function oldest(
   after: string | null,
 ): Promise<QueuedJob[]> {
   return sql.all(
-    `SELECT "id", "projectId", "workflowId", "workflowVersionId", "runnerId", "inputJson", "originRunId", "rerun" FROM "JobRun"
+    `SELECT "id", "projectId", "workflowId", "workflowVersionId", "runnerId", "dataResidency", "inputJson", "originRunId", "rerun" FROM "JobRun"
      WHERE "status" = 'QUEUED' AND "runnerId" = ? AND "priority" = ? AND "workflowId" = ? AND "id" > ? AND ${IS_NOT_HELD}
      ORDER BY "id" LIMIT ?`,
     runnerId,

@@ -61,10 +61,16 @@ export async function deleteJob(db: Db, job: EndedJob): Promise<boolean> {
     if (runId !== null) {
       const reused = await sql.get(`SELECT 1 AS "one" FROM "Run" r WHERE r."id" = ? AND EXISTS (${REUSED})`, runId);
       if (reused) return false; // somebody asked for it at this very moment
+      await sql.run(
+        `DELETE FROM "StoredAfar" WHERE "ownerId" IN (SELECT "id" FROM "Artifact" WHERE "runId" = ?)`,
+        runId,
+      );
       for (const table of ["Artifact", "Attempt", "RunStep"])
         await sql.run(`DELETE FROM "${table}" WHERE "runId" = ?`, runId);
       await sql.run(`DELETE FROM "Run" WHERE "id" = ?`, runId);
     }
+    const files = `SELECT "id" FROM "InputFile" WHERE "jobRunId" = ?`;
+    await sql.run(`DELETE FROM "StoredAfar" WHERE "ownerId" IN (${files})`, job.id);
     await sql.run(`DELETE FROM "InputFile" WHERE "jobRunId" = ?`, job.id);
     return (await sql.run(`DELETE FROM "JobRun" WHERE "id" = ?`, job.id)) === 1;
   });
@@ -149,12 +155,14 @@ export async function shrinkDatabase(tx: Tx): Promise<number> {
   return (await databaseSize(tx.sql)).freeBytes;
 }
 
-/** Bytes of the content that rows refer to; what is merely known goes by its own age. */
+/** Bytes that Maia has of what rows refer to; what is merely known goes by its own age. */
 export async function contentSize(sql: Sql): Promise<number> {
   const row = await sql.get<{ bytes: number | null }>(
     `SELECT (SELECT coalesce(sum(b."sizeBytes"), 0) FROM "InputBlob" b
-             WHERE EXISTS (SELECT 1 FROM "InputFile" f WHERE f."sha256" = b."sha256")) +
-            (SELECT coalesce(sum("sizeBytes"), 0) FROM "Artifact" WHERE "system" = 0) AS "bytes"`,
+             WHERE EXISTS (SELECT 1 FROM "InputFile" f WHERE f."sha256" = b."sha256"
+               AND NOT EXISTS (SELECT 1 FROM "StoredAfar" s WHERE s."ownerId" = f."id"))) +
+            (SELECT coalesce(sum("sizeBytes"), 0) FROM "Artifact" WHERE "system" = 0) -
+            (SELECT coalesce(sum(s."sizeBytes"), 0) FROM "StoredAfar" s JOIN "Artifact" f ON f."id" = s."ownerId") AS "bytes"`,
   );
   return row?.bytes ?? 0;
 }

@@ -1,5 +1,6 @@
 import type { RunStatus } from "@maia/domain";
 import { type Page, type PageRequest, type Scope, toPage } from "./pages.js";
+import { findStoredAfar } from "./stored-afar.js";
 import { withMoments } from "./time.js";
 import type { Db, Models, Sql } from "./types.js";
 import {
@@ -93,6 +94,8 @@ export type RunDetail = NonNullable<Awaited<ReturnType<typeof findRunDetail>>>;
 async function readDetail({ models, sql }: Db, scope: Scope, id: string) {
   const run = await readRun(models, scope, id);
   if (!run) return null;
+  const ofFiles = run.job.dataResidency === "runner" ? run.job.files.map((file) => file.id) : [];
+  const filesAfar = await findStoredAfar(sql, ofFiles);
   // In questions of their own: one that names every step has more parameters than a database takes.
   const steps = await models.runStep.findMany({ where: { runId: id }, orderBy: { position: "asc" } });
   const attempts = await models.attempt.findMany({
@@ -105,7 +108,7 @@ async function readDetail({ models, sql }: Db, scope: Scope, id: string) {
   const whole = steps.map((step) => {
     return { ...step, attempts: byStep.get(step.key) ?? [], reusedAttempt: reused.get(step.key) ?? null };
   });
-  return { ...run, steps: whole };
+  return { ...run, filesAfar, steps: whole };
 }
 
 /** The attempts of earlier runs whose results steps of a re-run have, by step key. */
@@ -129,6 +132,7 @@ function readRun(models: Models, scope: Scope, id: string) {
           priority: true,
           labels: true,
           environmentId: true,
+          dataResidency: true,
           project: { select: { name: true } },
           workflow: { select: { slug: true } },
           environment: { select: { name: true } },

@@ -2,7 +2,7 @@ import { type JsonObject, newId } from "@maia/domain";
 import { toDbTime } from "./time.js";
 import type { Sql, Tx } from "./types.js";
 
-export type RunnerCommandType = "STOP" | "RESTART" | "CONNECTIVITY";
+export type RunnerCommandType = "STOP" | "RESTART" | "CONNECTIVITY" | "SEND" | "FETCH" | "RECEIVE";
 
 /** Something that an instance is to do. */
 export interface NewRunnerCommand {
@@ -19,7 +19,7 @@ export async function createRunnerCommand(tx: Tx, command: NewRunnerCommand, now
   const at = toDbTime(now);
   const text = `INSERT INTO "RunnerCommand" ("id", "runnerId", "instanceId", "type", "data", "createdAt") VALUES (?, ?, ?, ?, ?, ?)`;
   await tx.sql.run(text, id, runnerId, instanceId, type, JSON.stringify(data), at);
-  if (type !== "CONNECTIVITY") {
+  if (type === "STOP" || type === "RESTART") {
     const stopping = `UPDATE "RunnerInstance" SET "stoppingAt" = COALESCE("stoppingAt", ?) WHERE "id" = ?`;
     await tx.sql.run(stopping, at, instanceId);
   }

@@ -1,4 +1,5 @@
 import {
+  type DataResidency,
   type FailureFacts,
   isRunOver,
   type Json,
@@ -21,6 +22,8 @@ export interface OwnedRun {
   readonly versionId: string;
   /** The runner that carries out its steps. */
   readonly runnerId: string;
+  /** Where the bytes of its files and artifacts stay. */
+  readonly dataResidency: DataResidency;
   readonly epoch: number;
 }
 
@@ -222,7 +225,7 @@ export async function adoptRuns(tx: Tx, ownerId: string, limit: number): Promise
 
 async function findOwnedRun(tx: Tx, id: string): Promise<OwnedRun | undefined> {
   return tx.sql.get(
-    `SELECT r."id", r."jobRunId" AS "jobId", r."projectId", r."workflowId", r."workflowVersionId" AS "versionId", j."runnerId", r."ownerEpoch" AS "epoch"
+    `SELECT r."id", r."jobRunId" AS "jobId", r."projectId", r."workflowId", r."workflowVersionId" AS "versionId", j."runnerId", j."dataResidency", r."ownerEpoch" AS "epoch"
      FROM "Run" r JOIN "JobRun" j ON j."id" = r."jobRunId" WHERE r."id" = ?`,
     id,
   );

@@ -4,6 +4,7 @@ export * from "./audit-chain.js";
 export * from "./batch.js";
 export * from "./bundle.js";
 export * from "./canonical-json.js";
+export * from "./data-residency.js";
 export * from "./definition.js";
 export * from "./deps-hash.js";
 export * from "./errors.js";

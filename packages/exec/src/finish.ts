@@ -18,7 +18,8 @@ export async function keepArtifacts(
 ): Promise<void> {
   const refuse = (line: string): void => stream.log("system", new Date(), [line], 0);
   const found = [];
-  for await (const artifact of collectArtifacts({ ...slot, limits: task.limits, keep, refuse, signal }))
+  const keepOf = (bytes: () => AsyncIterable<Uint8Array>) => keep(bytes, task);
+  for await (const artifact of collectArtifacts({ ...slot, limits: task.limits, keep: keepOf, refuse, signal }))
     found.push(artifact);
   stream.append(found.map((artifact) => ({ type: "artifact", ...artifact }) as const));
 }

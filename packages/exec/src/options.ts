@@ -1,7 +1,17 @@
-import type { Executor, IsolationLevel } from "@maia/runner-protocol";
+import type { Executor, IsolationLevel, Task } from "@maia/runner-protocol";
 
-/** Stores bytes and says what they were. It may read them again from their beginning, where it has to try again. */
-export type KeepBytes = (bytes: () => AsyncIterable<Uint8Array>) => Promise<{ sha256: string; sizeBytes: number }>;
+/** What was stored; `storeId`: in a store that the bytes do not leave. */
+export interface KeptBytes {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly storeId?: string;
+}
+
+/**
+ * Stores bytes that a task left behind, and says what they were. It may read them again from their beginning, where it
+ * has to try again.
+ */
+export type KeepBytes = (bytes: () => AsyncIterable<Uint8Array>, task: Task) => Promise<KeptBytes>;
 
 export type LogLevel = "info" | "warn" | "error";
 

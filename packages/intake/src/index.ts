@@ -13,6 +13,7 @@ export { type Promoted, promoteVersion } from "./promote-version.js";
 export { type PublishRequest, publishWorkflow } from "./publish-workflow.js";
 export { type RerunContext, rerunRun } from "./rerun.js";
 export { parseRerunRequest, type RerunRequest } from "./rerun-request.js";
+export { resolveRequest } from "./resolve.js";
 export {
   parseScheduleChange,
   parseScheduleRequest,

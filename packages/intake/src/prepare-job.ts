@@ -1,4 +1,4 @@
-import { isBlobKnown, type Sql } from "@maia/db";
+import { isBlobKnown, type KeptBy, type Sql } from "@maia/db";
 import {
   checkFiles,
   checkParamsReserved,
@@ -14,12 +14,14 @@ import type { Caller, IntakeContext } from "./context.js";
 import type { JobRequest } from "./job-request.js";
 import { type Resolved, resolveRequest } from "./resolve.js";
 
-/** A file whose bytes are in the blob store. */
+/** A file whose bytes have come. */
 export interface Upload {
   readonly name: string;
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly mime: string;
+  /** The store of the job's runner that has the bytes; left out: Maia's blob store has. */
+  readonly keptBy?: KeptBy;
 }
 
 /** A job that may be stored: everything that it names exists, and its input fits the workflow. */
@@ -45,8 +47,21 @@ export async function prepareJob(
   const target = await resolveRequest(db.sql, request, caller);
   const params = await checkParams(schemas, target.inputSpec, request.params);
   const files = [...(await knownFiles(db.sql, caller, request)), ...uploads];
+  refuse(uploadProblems(target, files));
   refuse(checkFiles(target.inputSpec, files, request.urlFiles));
   return { target, request, params, files };
+}
+
+/** What is wrong with files that Maia or another runner has, where the job's data is to be at its runner only. */
+export function uploadProblems(
+  { dataResidency, runnerId }: Pick<Resolved, "dataResidency" | "runnerId">,
+  files: readonly { readonly name: string; readonly keptBy?: KeptBy }[],
+): InputIssue[] {
+  if (dataResidency === "maia" || files.every(({ keptBy }) => keptBy?.runnerId === runnerId)) return [];
+  const message =
+    "would be with Maia, and the job's environment keeps its data at the runner (dataResidency); send files as multipart, after " +
+    "the part `request`, which passes them on to the runner, or name them in urlFiles, which it fetches itself";
+  return [{ pointer: "/files", message }];
 }
 
 /** The params as JSON text, defaults filled in. @throws {MaiaError} INVALID, RESERVED_KEY */

@@ -50,7 +50,10 @@ export async function rerunRun(
   if (before) return { jobId: before, replayed: true };
 
   const found = await endedRun(db.sql, runId, caller);
-  const origin = { ...found, runnerId: await runnerAgain(db.sql, found) };
+  const { dataResidency, ...rest } = found;
+  // What was kept at the runner stays there, whatever the environment says by now.
+  const stays = dataResidency === "runner" ? { dataResidency } : {};
+  const origin = { ...rest, ...stays, runnerId: await runnerAgain(db.sql, found) };
   const steps = await forkSteps(db.sql, origin);
   const rerun = await planOf(db.sql, origin, steps, request);
   const { inputSpec, queueTimeoutMs } = await jobRulesOf(db.sql, origin.versionId);
@@ -90,10 +93,13 @@ async function endedRun(sql: Sql, runId: string, { projects }: Caller): Promise<
   return origin;
 }
 
+/** A run that is done again, where it ran. */
+type Again = Omit<Origin, "dataResidency"> & Partial<Pick<Origin, "dataResidency">>;
+
 type OriginStep = ForkStep & Pick<StepSnapshot, "artifacts">;
 
 /** The steps of the workflow as the run has left them. */
-async function forkSteps(sql: Sql, origin: Origin): Promise<readonly OriginStep[]> {
+async function forkSteps(sql: Sql, origin: Again): Promise<readonly OriginStep[]> {
   const text = `SELECT "workflowSnap" FROM "WorkflowVersion" WHERE "id" = ?`;
   const row = await sql.get<{ workflowSnap: string }>(text, origin.versionId);
   const { steps } = storedSnapshot(row!.workflowSnap);
@@ -103,7 +109,7 @@ async function forkSteps(sql: Sql, origin: Origin): Promise<readonly OriginStep[
 
 async function planOf(
   sql: Sql,
-  origin: Origin,
+  origin: Again,
   steps: readonly ForkStep[],
   { from, attemptId }: RerunRequest,
 ): Promise<Rerun> {
@@ -121,21 +127,21 @@ async function planOf(
   return { kind: "attempt", attemptId, stepKey: attempt.stepKey, attemptNo: attempt.no };
 }
 
-/** The bytes that the re-run will need must still be there. */
+/** The bytes that the re-run will need must still be there; what a runner's store has is for the runner to look for. */
 async function requireContent(
   { db, touchBlob }: RerunContext,
-  origin: Origin,
+  origin: Again,
   steps: readonly OriginStep[],
   rerun: Rerun,
   files: readonly OriginFile[],
 ): Promise<void> {
   const gone: string[] = [];
-  for (const { name, sha256 } of files) {
-    if (sha256 !== null && !(await touchBlob(sha256))) gone.push(`input file ${name}`);
+  for (const { name, sha256, storeId } of files) {
+    if (sha256 !== null && storeId === null && !(await touchBlob(sha256))) gone.push(`input file ${name}`);
   }
   for (const { from, name } of wantedArtifacts(steps, rerun)) {
     const artifact = await findStepArtifact(db.sql, origin.id, from, name);
-    if (artifact && !(await touchBlob(artifact.sha256))) gone.push(`${name} of step ${from}`);
+    if (artifact?.storeId === null && !(await touchBlob(artifact.sha256))) gone.push(`${name} of step ${from}`);
   }
   if (gone.length === 0) return;
   const pointer = rerun.kind === "whole" ? "" : rerun.kind === "from" ? "/from" : "/attemptId";

@@ -1,5 +1,5 @@
 import { DEFAULT_NAME, findProject, HIDDEN_TEXT, HOSTED_RUNNER, isIdOf, type Sql } from "@maia/db";
-import { type AllowList, isAllowed, MaiaError } from "@maia/domain";
+import { type AllowList, type DataResidency, invalid, isAllowed, MaiaError, residencyProblem } from "@maia/domain";
 import type { Caller } from "./context.js";
 import type { JobRequest } from "./job-request.js";
 import { type JobRules, jobRulesOf } from "./job-rules.js";
@@ -15,11 +15,13 @@ export interface Resolved extends JobRules {
   readonly environmentId: string;
   /** Where it is to run: as the request says, else the environment's default, else the hosted runner. */
   readonly runnerId: string;
+  /** Where the bytes of its files and artifacts stay. */
+  readonly dataResidency: DataResidency;
 }
 
 /**
  * Finds what a request names, by id or by name. What belongs to another project is missing.
- * @throws {MaiaError} NOT_FOUND, NO_VERSION, RUNNER_NOT_ALLOWED
+ * @throws {MaiaError} NOT_FOUND, NO_VERSION, RUNNER_NOT_ALLOWED, INVALID where the runner cannot keep the job's data
  */
 export async function resolveRequest(sql: Sql, request: Named, caller: Caller): Promise<Resolved> {
   const row = await findTarget(sql, request);
@@ -33,8 +35,10 @@ export async function resolveRequest(sql: Sql, request: Named, caller: Caller): 
   if (environmentId === null) throw missing("environment", request.environment ?? DEFAULT_NAME);
   if (row.runnerId === null) throw missing("runner", request.runner ?? HOSTED_RUNNER);
   requireAllowed(row);
+  const dataResidency = row.dataResidency!;
+  requireStore(row, dataResidency, request.runner !== null);
   const rules = await jobRulesOf(sql, versionId);
-  return { projectId, workflowId, versionId, ...rules, environmentId, runnerId: row.runnerId };
+  return { projectId, workflowId, versionId, ...rules, environmentId, runnerId: row.runnerId, dataResidency };
 }
 
 /** What deciding about a runner needs. */
@@ -46,6 +50,16 @@ interface Chosen {
   /** 0 or 1. */
   readonly restricted: number | null;
   readonly allowlist: string | null;
+  /** hosted, or where it is deployed. */
+  readonly platform: string | null;
+  readonly dataResidency: DataResidency | null;
+}
+
+/** @throws {MaiaError} INVALID, naming the field and the fix, where the job's data is to stay at a runner that keeps none. */
+function requireStore({ environment, platform }: Chosen, residency: DataResidency, namesRunner: boolean): void {
+  const isHosted = platform === "hosted";
+  const problem = residencyProblem({ residency, environment: environment!, isHosted, namesRunner });
+  if (problem) throw invalid([problem]);
 }
 
 /** @throws {MaiaError} RUNNER_NOT_ALLOWED naming the project and the environment. */
@@ -66,7 +80,7 @@ export async function runnerAgain(
 ): Promise<string> {
   const row = await sql.get<Chosen & { runnerId: string; deletedAt: string | null }>(
     `SELECT e."projectId", p."name" AS "project", e."name" AS "environment", n."id" AS "runnerId", n."name" AS "runner", n."restricted",
-       n."allowlist", n."deletedAt" FROM "Environment" e JOIN "Project" p ON p."id" = e."projectId"
+       n."allowlist", n."platform", e."dataResidency", n."deletedAt" FROM "Environment" e JOIN "Project" p ON p."id" = e."projectId"
      JOIN "Runner" n ON n."id" = COALESCE(?, e."defaultRunnerId", ${HOSTED}) WHERE e."id" = ?`,
     runnerId,
     environmentId,
@@ -76,6 +90,7 @@ export async function runnerAgain(
     throw new MaiaError("RUNNER_NOT_ALLOWED", message);
   }
   requireAllowed(row);
+  requireStore(row, row.dataResidency ?? "maia", false);
   return row.runnerId;
 }
 
@@ -113,7 +128,7 @@ async function findTarget(sql: Sql, request: Named): Promise<Target | undefined>
     LEFT JOIN "Environment" e ON e."projectId" = w."projectId" AND e."${place}" = ${HIDDEN_TEXT}
     LEFT JOIN "Runner" n ON n."deletedAt" IS NULL AND ${named}`;
   const text = `SELECT w."projectId", w."id" AS "workflowId", w."slug", w."latestVersion", v."id" AS "versionId", e."id" AS "environmentId",
-      p."name" AS "project", e."name" AS "environment", n."id" AS "runnerId", n."name" AS "runner", n."restricted", n."allowlist"
+      p."name" AS "project", e."name" AS "environment", n."id" AS "runnerId", n."name" AS "runner", n."restricted", n."allowlist", n."platform", e."dataResidency"
     FROM ${home} ${joins} WHERE ${which} AND w."deletedAt" IS NULL LIMIT 1`;
   const last = byId ? workflow : project;
   const values = [version, environment, ...(runner === null ? [] : [runner]), last];

@@ -1,5 +1,5 @@
-import { HOSTED_RUNNER, keepBlob, type Tx, toDbTime } from "@maia/db";
-import { inputFilePath, invalid, newId, type Trigger } from "@maia/domain";
+import { HOSTED_RUNNER, keepBlob, noteContent, noteStoredAfar, type Tx, toDbTime } from "@maia/db";
+import { type DataResidency, inputFilePath, invalid, newId, type Trigger } from "@maia/domain";
 import type { JobRequest, JobUrlFile } from "./job-request.js";
 import { type Upload, unknownBlob } from "./prepare-job.js";
 import type { Resolved } from "./resolve.js";
@@ -20,7 +20,8 @@ export interface JobCause {
 
 /** What is stored of a job. */
 export interface StorableJob {
-  readonly target: Omit<Resolved, "inputSpec" | "runnerId"> & Pick<JobValues, "runnerId">;
+  readonly target: Omit<Resolved, "inputSpec" | "runnerId" | "dataResidency"> &
+    Pick<JobValues, "runnerId" | "dataResidency">;
   readonly request: Pick<JobRequest, "files" | "urlFiles" | "priority" | "labels">;
   /** The params as JSON text, defaults filled in. */
   readonly params: string;
@@ -62,6 +63,8 @@ export interface JobValues {
   readonly environmentId: string;
   /** The runner that was asked for; null: the environment's default, else the hosted one. */
   readonly runnerId: string | null;
+  /** Left out: as the environment says now. */
+  readonly dataResidency?: DataResidency;
   readonly params: string;
   readonly priority: number;
   readonly labels: string;
@@ -71,16 +74,18 @@ export interface JobValues {
 /** The row alone. */
 export async function insertJob(tx: Tx, jobId: string, job: JobValues, cause: JobCause, now: Date): Promise<void> {
   await tx.sql.run(
-    `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "runnerId", "status", "inputJson", "priority", "labels",
+    `INSERT INTO "JobRun" ("id", "projectId", "workflowId", "workflowVersionId", "environmentId", "runnerId", "dataResidency", "status", "inputJson", "priority", "labels",
        "trigger", "requestedBy", "scheduleId", "scheduledFor", "batchId", "itemIndex", "originRunId", "rerun", "queueDeadline", "createdAt")
      VALUES (?, ?, ?, ?, ?, COALESCE(?, (SELECT "defaultRunnerId" FROM "Environment" WHERE "id" = ?), (SELECT "id" FROM "Runner" WHERE "name" = '${HOSTED_RUNNER}')),
-       'QUEUED', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       COALESCE(?, (SELECT "dataResidency" FROM "Environment" WHERE "id" = ?)), 'QUEUED', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     jobId,
     job.projectId,
     job.workflowId,
     job.versionId,
     job.environmentId,
     job.runnerId,
+    job.environmentId,
+    job.dataResidency ?? null,
     job.environmentId,
     job.params,
     job.priority,
@@ -112,11 +117,12 @@ async function insertUpload(
   file: Upload,
   now: Date,
 ): Promise<void> {
-  await keepBlob(tx, file, projectId, now);
+  const id = newId("file", now);
+  await (file.keptBy ? noteContent(tx, file, now) : keepBlob(tx, file, projectId, now));
   await tx.sql.run(
     `INSERT INTO "InputFile" ("id", "jobRunId", "position", "name", "source", "status", "sha256", "path", "sizeBytes", "mime", "createdAt")
      VALUES (?, ?, ?, ?, 'upload', 'READY', ?, ?, ?, ?, ?)`,
-    newId("file", now),
+    id,
     jobId,
     position,
     file.name,
@@ -126,6 +132,7 @@ async function insertUpload(
     file.mime,
     toDbTime(now),
   );
+  if (file.keptBy) await noteStoredAfar(tx, id, { ...file.keptBy, ...file });
 }
 
 async function insertUrlFile(tx: Tx, jobId: string, position: number, file: JobUrlFile, now: Date): Promise<void> {

@@ -1,4 +1,4 @@
-import { isRunHere, type Origin, type Sql, type Tx, toDbTime } from "@maia/db";
+import { isRunHere, noteStoredAfar, type Origin, type Sql, type Tx, toDbTime } from "@maia/db";
 import { invalid, MaiaError, newId } from "@maia/domain";
 import { announceJob, insertJob, type JobCause, type JobValues } from "./store-job.js";
 
@@ -12,11 +12,15 @@ export interface OriginFile {
   readonly path: string | null;
   readonly sizeBytes: number | null;
   readonly mime: string | null;
+  /** The store that has its bytes, and the runner whose store it is; null: Maia has them. */
+  readonly storeId: string | null;
+  readonly runnerId: string | null;
 }
 
 export async function originFiles(sql: Sql, jobId: string): Promise<OriginFile[]> {
   return sql.all(
-    `SELECT "position", "name", "source", "url", "sha256", "path", "sizeBytes", "mime" FROM "InputFile" WHERE "jobRunId" = ? ORDER BY "position"`,
+    `SELECT f."position", f."name", f."source", f."url", f."sha256", f."path", f."sizeBytes", f."mime", s."storeId", s."runnerId"
+     FROM "InputFile" f LEFT JOIN "StoredAfar" s ON s."ownerId" = f."id" WHERE f."jobRunId" = ? ORDER BY f."position"`,
     jobId,
   );
 }
@@ -41,7 +45,7 @@ export async function storeRerun(
 
 async function insertFile(tx: Tx, jobId: string, file: OriginFile, now: Date): Promise<void> {
   const { position, name, source, url, sha256, path, sizeBytes, mime } = file;
-  const at = toDbTime(now);
+  const [id, at] = [newId("file", now), toDbTime(now)];
   if (sha256 !== null) {
     const young = `UPDATE "InputBlob" SET "usedAt" = ? WHERE "sha256" = ?`;
     if ((await tx.sql.run(young, at, sha256)) === 0) {
@@ -52,7 +56,7 @@ async function insertFile(tx: Tx, jobId: string, file: OriginFile, now: Date): P
   await tx.sql.run(
     `INSERT INTO "InputFile" ("id", "jobRunId", "position", "name", "source", "status", "url", "sha256", "path", "sizeBytes", "mime", "createdAt")
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    newId("file", now),
+    id,
     jobId,
     position,
     name,
@@ -65,4 +69,7 @@ async function insertFile(tx: Tx, jobId: string, file: OriginFile, now: Date): P
     mime,
     at,
   );
+  const { storeId, runnerId } = file;
+  if (storeId !== null && runnerId !== null && sha256 !== null)
+    await noteStoredAfar(tx, id, { storeId, runnerId, sha256, sizeBytes: sizeBytes ?? 0 });
 }

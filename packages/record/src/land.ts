@@ -1,4 +1,13 @@
-import { type AttemptRef, endAttempt, insertArtifact, measure, OUTPUT_ARTIFACT, renderOutput, type Tx } from "@maia/db";
+import {
+  type AttemptRef,
+  endAttempt,
+  insertArtifact,
+  type KeptBy,
+  measure,
+  OUTPUT_ARTIFACT,
+  renderOutput,
+  type Tx,
+} from "@maia/db";
 import { type AttemptEnd, type FailureCode, judgeExit } from "@maia/domain";
 import type { ExitFrame, Frame } from "@maia/runner-protocol";
 import { type RecordLimits, recordFrames } from "./record-frames.js";
@@ -21,8 +30,9 @@ export async function landFrames(
   instead: Instead,
   now: Date,
   limits?: RecordLimits,
+  keptBy: KeptBy | null = null,
 ): Promise<Landing> {
-  const recorded = await recordFrames(tx, attempt, frames, now, limits);
+  const recorded = await recordFrames(tx, attempt, frames, now, limits, keptBy);
   switch (recorded.kind) {
     case "taken":
       return { kind: "flying", lastSeq: recorded.lastSeq };

@@ -4,6 +4,7 @@ import {
   advanceSeq,
   type FrameFacts,
   insertArtifact,
+  type KeptBy,
   readAttemptState,
   startAttempt,
   type Tx,
@@ -49,6 +50,7 @@ export type Recorded =
 /**
  * Writes a batch of frames of one attempt: events, artifacts, output, and how far it came, in one savepoint. A frame
  * that was recorded before is passed over, so a resumed stream may overlap (G14).
+ * @param keptBy the store of a runner that has the bytes of the artifacts; null: Maia has them.
  */
 export async function recordFrames(
   tx: Tx,
@@ -56,11 +58,12 @@ export async function recordFrames(
   frames: readonly Frame[],
   now: Date,
   limits: RecordLimits = NO_LIMITS,
+  keptBy: KeptBy | null = null,
 ): Promise<Recorded> {
   const state = await readAttemptState(tx, attempt);
   if (!state || (state.status !== "DISPATCHING" && state.status !== "RUNNING")) return { kind: "refused" };
 
-  const batch = new Batch(tx, attempt, state, limits, now);
+  const batch = new Batch(tx, attempt, state, limits, now, keptBy);
   let outcome: Recorded | null = null;
   for (const frame of frames) {
     if (frame.type === "heartbeat") continue;
@@ -106,6 +109,7 @@ class Batch {
     state: Pick<AttemptState, "lastSeq" | "logSize">,
     { logMax }: RecordLimits,
     private readonly now: Date,
+    private readonly keptBy: KeptBy | null,
   ) {
     this.seq = state.lastSeq;
     this.#room = logMax - state.logSize;
@@ -127,7 +131,8 @@ class Batch {
       case "artifact": {
         await this.#flushLines();
         const { name, mime, sizeBytes, sha256 } = frame;
-        await insertArtifact(this.tx, this.attempt, { name, mime, sizeBytes, sha256, system: false }, this.now);
+        const file = { name, mime, sizeBytes, sha256, system: false };
+        await insertArtifact(this.tx, this.attempt, file, this.now, this.keptBy);
         return;
       }
       case "truncated":

@@ -73,6 +73,7 @@ async function anAttempt(): Promise<AttemptRef> {
       workflowId: `wf_${id}`,
       versionId: `wfv_${id}`,
       runnerId: "rnr_1",
+      dataResidency: "maia",
       epoch: 1,
     };
     await insertRun(tx, { ...run, ownerId: "eng_1", status: "RUNNING", initialInput: "{}", stepKeys: ["a"] }, NOW);

@@ -64,6 +64,12 @@ export class FieldReader {
     return value;
   }
 
+  flag(name: string): boolean {
+    const value = this.value(name);
+    if (typeof value !== "boolean") throw this.bad(name, "must be true or false");
+    return value;
+  }
+
   oneOf<T extends string>(name: string, allowed: readonly T[]): T {
     const value = this.value(name) as T;
     if (!allowed.includes(value)) throw this.bad(name, `must be one of ${allowed.join(", ")}`);

@@ -31,6 +31,8 @@ export interface ArtifactFrame {
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly mime: string;
+  /** The runner's own store that has the bytes, where the task said that they stay there. */
+  readonly storeId?: string;
 }
 
 /** Says how much of the log a limit has cut. */

@@ -13,6 +13,8 @@ export interface Hello {
   readonly ledgerId: string;
   /** Made up at the start of the process: a hello that it repeats is not one of another process. */
   readonly processId?: string;
+  /** The store in which it can keep data that is not to travel. Processes that share one name the same. */
+  readonly storeId?: string;
 }
 
 /** What the gateway answers to a hello. */
@@ -62,7 +64,14 @@ export interface PollAnswer {
 }
 
 /** What a runner is told to do. Types that it does not know are confirmed and passed over. */
-export type Command = CancelCommand | StopCommand | ConnectivityCommand | UnknownCommand;
+export type Command =
+  | CancelCommand
+  | StopCommand
+  | ConnectivityCommand
+  | SendCommand
+  | ReceiveCommand
+  | FetchCommand
+  | UnknownCommand;
 
 export interface CancelCommand {
   readonly id: string;
@@ -84,6 +93,45 @@ export interface ConnectivityCommand {
   readonly host: string;
   readonly port: number;
   readonly timeoutMs: number | null;
+}
+
+/** Send bytes of the runner's own store: those from `start` up to and including `end`. */
+export interface SendCommand {
+  readonly id: string;
+  readonly type: "SEND";
+  /** Where they are waited for. */
+  readonly transferId: string;
+  readonly storeId: string;
+  readonly sha256: string;
+  /** Of the whole content. */
+  readonly sizeBytes: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Bring what is behind a URL into the runner's own store. Its result is `{sha256, sizeBytes, mime}` or `{error}`. */
+export interface FetchCommand {
+  readonly id: string;
+  readonly type: "FETCH";
+  readonly storeId: string;
+  readonly url: string;
+  readonly wireMax: number;
+  readonly totalMs: number;
+  readonly redirectsMax: number;
+  /** The waits before it is tried again. In milliseconds. */
+  readonly retryMs: readonly number[];
+}
+
+/** Take bytes that somebody sends into the runner's own store. Its result is `{sha256, sizeBytes, mime}` or `{error}`. */
+export interface ReceiveCommand {
+  readonly id: string;
+  readonly type: "RECEIVE";
+  /** Where they are to be had. */
+  readonly transferId: string;
+  readonly storeId: string;
+  /** What their sender says of them; their bytes tell better what they are. */
+  readonly name: string | null;
+  readonly mime: string | null;
 }
 
 export interface UnknownCommand {

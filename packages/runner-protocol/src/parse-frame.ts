@@ -60,12 +60,14 @@ function startedFrame(frame: Fields): Frame {
 function artifactFrame(frame: Fields): Frame {
   const name = text(frame, "name");
   const mime = text(frame, "mime");
-  const { sha256 } = frame;
+  const { sha256, storeId = null } = frame;
   const problem = pathProblem(name);
   if (problem) throw bad("name", problem);
   if (!isSha256(sha256)) throw bad("sha256", "must be 64 lower-case hexadecimal digits");
   if (mime.length > MAX_MIME || !/^[\x20-\x7e]*$/.test(mime)) throw bad("mime", "must be a short media type");
-  return { type: "artifact", seq: seq(frame), name, sha256, sizeBytes: count(frame, "sizeBytes"), mime };
+  if (storeId !== null && !isId(storeId)) throw bad("storeId", "must be an id");
+  const file = { name, sha256, sizeBytes: count(frame, "sizeBytes"), mime };
+  return { type: "artifact", seq: seq(frame), ...file, ...(storeId === null ? {} : { storeId }) };
 }
 
 function exitFrame(frame: Fields): ExitFrame {

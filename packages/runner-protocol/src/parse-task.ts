@@ -55,6 +55,7 @@ export function parseTask(value: unknown): Task {
     reconnectWindowMs: task.integer("reconnectWindowMs", 1),
     limits: parseLimits(task.object("limits")),
     isolation: task.isNull("isolation") ? null : task.oneOf("isolation", ISOLATIONS),
+    ...(task.isNull("keep") ? {} : { keep: task.id("keep") }),
   };
 }
 
@@ -64,7 +65,9 @@ function parseFiles(task: FieldReader): TaskFile[] {
     const path = file.checked("path", pathProblem);
     if (taken.has(path)) throw file.bad("path", "is there twice");
     taken.add(path);
-    return { path, sha256: file.sha256("sha256"), sizeBytes: file.integer("sizeBytes", 0) };
+    const isKept = !file.isNull("kept") && file.flag("kept");
+    const what = { path, sha256: file.sha256("sha256"), sizeBytes: file.integer("sizeBytes", 0) };
+    return isKept ? { ...what, kept: true } : what;
   });
 }
 

@@ -21,4 +21,6 @@ export const paths = {
   gatewayPoll: (instanceId: string) => `/v1/gateway/instances/${part(instanceId)}/poll`,
   gatewayFrames: (attemptId: string) => `/v1/gateway/attempts/${part(attemptId)}/frames`,
   gatewayBlob: (attemptId: string, sha256: string) => `/v1/gateway/attempts/${part(attemptId)}/blobs/${part(sha256)}`,
+  gatewayUnused: (instanceId: string) => `/v1/gateway/instances/${part(instanceId)}/unused-content`,
+  gatewayTransfer: (transferId: string) => `/v1/gateway/transfers/${part(transferId)}`,
 } as const;

@@ -51,6 +51,11 @@ export interface Task {
   readonly limits: TaskLimits;
   /** The level that the task demands, or null for the runner's own. */
   readonly isolation: IsolationLevel | null;
+  /**
+   * The runner's own store that the attempt's artifacts are moved to, and that has the files which say `kept`. Its
+   * artifact frames name that store, and the bytes are not sent. Left out: bytes go to who gave the task.
+   */
+  readonly keep?: string;
 }
 
 /** The packages that a task needs: of a step, installed before it begins; of a task of kind "deps", all that it does. */
@@ -69,4 +74,6 @@ export interface TaskFile {
   readonly path: string;
   readonly sha256: string;
   readonly sizeBytes: number;
+  /** True: the bytes are in the store that the task names. */
+  readonly kept?: boolean;
 }

@@ -11,6 +11,8 @@ export const LEDGER_HEADER = "maia-ledger";
 export const ATTEMPT_TOKEN_HEADER = "maia-attempt-token";
 /** The header with the generation of the instance that a runner that dials out speaks as, on its calls after hello. */
 export const GENERATION_HEADER = "maia-generation";
+/** The header that says why the bytes of a transfer cannot be had, percent-encoded; the body counts for nothing then. */
+export const TRANSFER_PROBLEM_HEADER = "maia-transfer-problem";
 /**
  * The header by which a caller says that it will name its attempts at `POST /v1/exec/alive`, at least every so many
  * milliseconds. Then an open connection alone keeps no process tree alive.

@@ -61,6 +61,8 @@ const fixed = {
   depsInstallMs: 600_000,
   depsCacheMax: 10 * 1_024 * MIB,
   connectivityTimeoutMs: 5_000,
+  /** How long a runner may take to begin to send bytes that it keeps. */
+  transferWaitMs: 10_000,
   outputMax: 512 * KIB,
   /** Artifacts of one attempt: how many, and how many bytes together. */
   artifactsMax: 10_000,

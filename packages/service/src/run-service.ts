@@ -4,6 +4,8 @@ import type { Logger } from "./logger.js";
 /** What a service is once it runs. One that can end on its own (a runner told to restart) says so with its exit code. */
 export type Service = AsyncDisposable & {
   readonly done?: Promise<number>;
+  /** The exit code where something that came while it stopped has changed it; null: as it was. */
+  readonly exitCode?: () => number | null;
   /** How long its graceful stop may take, where it knows better than whoever starts it. In milliseconds. */
   readonly stopWithinMs?: number;
 };
@@ -38,7 +40,7 @@ export async function runService(
     process.stderr.write(`${name}: ${startFailure(error)}\n`);
     process.exit(error instanceof ConfigError ? 2 : 1);
   });
-  const code = await Promise.race([asked, service.done ?? new Promise<never>(() => {})]);
+  const reason = await Promise.race([asked, service.done ?? new Promise<never>(() => {})]);
 
   const withinMs = Math.min(service.stopWithinMs ?? stopWithinMs, LONGEST_TIMER_MS);
   setTimeout(() => {
@@ -46,6 +48,7 @@ export async function runService(
     process.exit(1);
   }, withinMs);
   await service[Symbol.asyncDispose]();
+  const code = service.exitCode?.() ?? reason;
   logger.info("stopped", { code });
   process.exit(code);
 }

@@ -1,4 +1,14 @@
-import { type AttemptRef, type Db, findStepArtifact, type InitialFile, type OwnedRun, readSecret } from "@maia/db";
+import {
+  type AttemptRef,
+  type Db,
+  findStepArtifact,
+  findStoredAfar,
+  type InitialFile,
+  type OwnedRun,
+  readSecret,
+  type Sql,
+  storeOfRun,
+} from "@maia/db";
 import { type StepLimits, sha256Hex, type WorkflowSnapshot } from "@maia/domain";
 import type { Content, FindContent, Task, TaskDeps, TaskFile, TaskLimits } from "@maia/runner-protocol";
 import { type SecretBox, SecretError } from "@maia/secrets";
@@ -91,8 +101,17 @@ export async function buildTask(
     reconnectWindowMs: rules.reconnectWindowMs,
     limits: limitsOf(rules.limits, step.limits ?? null),
     isolation: null,
+    ...(await keepOf(sources.db.sql, run)),
   };
   return { task, find: content.find };
+}
+
+/** The runner's store in which the attempt's artifacts stay, where they do not come to Maia. */
+async function keepOf(sql: Sql, { id, dataResidency }: OwnedRun): Promise<Pick<Task, "keep">> {
+  if (dataResidency === "maia") return {};
+  const storeId = await storeOfRun(sql, id);
+  if (storeId === null) throw new TaskError("the run's data stays at its runner, and no store of it is bound");
+  return { keep: storeId };
 }
 
 /** What a task names by hash: its script, its input and its files. */
@@ -111,7 +130,7 @@ export interface TaskContent {
  */
 export async function taskContent(
   { db, blobs }: Pick<TaskSources, "db" | "blobs">,
-  run: Pick<OwnedRun, "id">,
+  run: Pick<OwnedRun, "id" | "dataResidency">,
   version: LoadedVersion,
   { stepKey }: Pick<AttemptRef, "stepKey">,
   inputText: string,
@@ -125,7 +144,7 @@ export async function taskContent(
     [script.sha256, script.bytes],
     [input, bytes],
   ]);
-  const files = [...inputFiles(inputText), ...(await upstreamFiles(db, run.id, step.artifacts))];
+  const files = [...(await inputFiles(db, run, inputText)), ...(await upstreamFiles(db, run.id, step.artifacts))];
   const find = (sha256: string): Content | null => {
     const known = inMemory.get(sha256);
     return known ? { bytes: known } : { path: blobs.path(sha256) };
@@ -152,11 +171,22 @@ function limitsOf(all: TaskLimits, own: StepLimits | null): TaskLimits {
 }
 
 /** The run's input files, as `input.json` names them. */
-function inputFiles(input: string): TaskFile[] {
+async function inputFiles(
+  db: Db,
+  { dataResidency }: Pick<OwnedRun, "dataResidency">,
+  input: string,
+): Promise<TaskFile[]> {
   const files: readonly InitialFile[] = JSON.parse(input).initialInput.files;
-  return files.flatMap(({ path, sha256, sizeBytes }) =>
-    path && sha256 && sizeBytes !== null ? [{ path, sha256, sizeBytes }] : [],
+  const ids = dataResidency === "maia" ? [] : files.map(({ id }) => id);
+  const afar = await findStoredAfar(db.sql, ids);
+  return files.flatMap(({ id, path, sha256, sizeBytes }) =>
+    path && sha256 && sizeBytes !== null ? [{ path, sha256, sizeBytes, ...keptIf(afar.has(id)) }] : [],
   );
+}
+
+/** Says of a file that the runner has it in the store that the task names. */
+function keptIf(isKept: boolean): Pick<TaskFile, "kept"> {
+  return isKept ? { kept: true } : {};
 }
 
 /** Artifacts of earlier steps that this one names; they lie in the run directory under `artifacts/<step>/<name>`. */
@@ -169,7 +199,8 @@ async function upstreamFiles(
   for (const { from, name } of wanted) {
     const row = await findStepArtifact(db.sql, runId, from, name);
     if (!row) throw new TaskError(`step ${from} left no artifact named ${name}`);
-    files.push({ path: `artifacts/${from}/${name}`, sha256: row.sha256, sizeBytes: row.sizeBytes });
+    const { sha256, sizeBytes, storeId } = row;
+    files.push({ path: `artifacts/${from}/${name}`, sha256, sizeBytes, ...keptIf(storeId !== null) });
   }
   return files;
 }

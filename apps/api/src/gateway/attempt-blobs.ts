@@ -40,6 +40,11 @@ export async function takeBlob(call: BlobCall): Promise<Reply> {
   const { sent } = context.gateway;
   const claim = claimOf(caller, req, params.id);
   const admitted = await admitAttempt(context.db.sql, claim);
+  if (admitted.attempt.keptBy)
+    throw new MaiaError(
+      "STATE_CONFLICT",
+      "The bytes of this attempt's artifacts stay in the store that its task named",
+    );
   if (!isSha256(params.sha256)) throw new MaiaError("NOT_FOUND", "Content is named by its SHA-256 in lower case");
   refuseEncoding(req);
   const length = req.headers["content-length"];

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import { isBlobKnown, noteHeard, type Tx } from "@maia/db";
+import { isBlobKnown, type KeptBy, noteHeard, type Tx } from "@maia/db";
 import { afterOwnLines, type Landing, landFrames, type RecordLimits, recordLimits } from "@maia/record";
 import {
   type ArtifactFrame,
@@ -45,7 +45,9 @@ async function recordAll(context: ApiContext, claim: Claim, admitted: Admitted, 
   const { lastSeq, seqBase } = admitted.attempt;
   let acked: Ack = { ackedSeq: Math.max(0, lastSeq - seqBase), ended: false };
   for await (const frames of decodeFrameBatches(bytes)) {
-    const { taken, missing } = await untilMissing(context, admitted, frames);
+    const { taken, missing } = admitted.attempt.keptBy
+      ? requireKept(admitted.attempt.keptBy, frames)
+      : await untilMissing(context, admitted, frames);
     const outcome = await record(context, claim, admitted, taken);
     acked = { ackedSeq: outcome.ackedSeq, ended: outcome.kind === "landed" };
     if (outcome.kind !== "flying") return acked;
@@ -75,7 +77,7 @@ async function record(
     const shifted = afterOwnLines(seqBase, frames);
     const fresh = shifted.filter((frame) => "seq" in frame && frame.seq > lastSeq);
     await requireRoom(tx.sql, claim.attemptId, fresh, constants);
-    const landing = await land(tx, attempt.ref, shifted, limits, now);
+    const landing = await land(tx, attempt, shifted, limits, now);
     if (landing.kind === "refused") throw attemptEnded();
     if (landing.kind === "landed") tx.ring("engine");
     const last = await lastSeqOf(tx, claim.attemptId);
@@ -84,14 +86,18 @@ async function record(
   });
 }
 
-type Ref = Parameters<typeof landFrames>[1];
-
 /**
  * Records frames. An exit of the reason `lost` needs no proof, and who crashed may have lost count: it ends the attempt
  * wherever its record stands, once the frames that came with it are in.
  */
-async function land(tx: Tx, ref: Ref, frames: readonly Frame[], limits: RecordLimits, now: Date): Promise<Landing> {
-  const landing = await landFrames(tx, ref, frames, null, now, limits);
+async function land(
+  tx: Tx,
+  { ref, keptBy }: Admitted["attempt"],
+  frames: readonly Frame[],
+  limits: RecordLimits,
+  now: Date,
+): Promise<Landing> {
+  const landing = await landFrames(tx, ref, frames, null, now, limits, keptBy);
   const exit = exitOf(frames);
   if (landing.kind !== "gap" || exit?.reason !== "lost" || !isAllIn(frames, landing.fromSeq - 1)) return landing;
   return landFrames(tx, ref, [{ ...exit, lastSeq: landing.fromSeq - 1 }], null, now);
@@ -125,6 +131,15 @@ function exitOf(frames: readonly Frame[]): ExitFrame | undefined {
 function isAllIn(frames: readonly Frame[], lastSeq: number): boolean {
   const end = frames.findIndex((frame) => frame.type === "exit");
   return frames.slice(0, end).every((frame) => !("seq" in frame) || frame.seq <= lastSeq);
+}
+
+/** All of them, where their artifacts are in the store that the task named. @throws {ProtocolError} */
+function requireKept({ storeId }: KeptBy, frames: readonly Frame[]) {
+  for (const frame of frames) {
+    if (frame.type !== "artifact" || frame.storeId === storeId) continue;
+    throw new ProtocolError("bad_frame", "the artifact is not in the store that the task named", "storeId");
+  }
+  return { taken: frames, missing: [] };
 }
 
 /** The frames before the first artifact whose bytes are not here, and all hashes of the batch that are not. */

@@ -8,6 +8,7 @@ import { RateLimit } from "../rate-limit.js";
 import { Beats } from "./beats.js";
 import { SentBytes } from "./bounds.js";
 import { Switchboard } from "./switchboard.js";
+import { Transfers } from "./transfers.js";
 
 export interface GatewayDeps {
   readonly db: Db;
@@ -28,6 +29,8 @@ export class Gateway implements AsyncDisposable {
   readonly sources: TaskSources;
   readonly rules: TaskRules;
   readonly beats: Beats;
+  /** Bytes that runners keep, on their way to who asked for them. */
+  readonly transfers = new Transfers();
   readonly hellos = new RateLimit(HELLOS_PER_MINUTE);
   /** What attempts have sent as artifacts. */
   readonly sent = new SentBytes();

@@ -16,9 +16,9 @@ export async function greet({ context, caller, body, now }: HelloCall): Promise<
   const waitMs = gateway.hellos.take(caller.id, now);
   if (waitMs > 0) throw new HttpProblem("RATE_LIMITED", "Too many processes say hello", retryAfter(waitMs));
   requireVersion(body.protocol);
-  const { labels = {}, capabilities = [] } = body;
+  const { labels = {}, capabilities = [], storeId = null } = body;
   const instance = await db.write(async (tx) => {
-    const instance = await sayHello(tx, caller.id, { ...body, labels, capabilities }, now);
+    const instance = await sayHello(tx, caller.id, { ...body, labels, capabilities, storeId }, now);
     if (!instance?.isNew) return instance;
     const data = { instanceId: instance.id, generation: instance.generation, version: body.version };
     await noteActivity(tx, caller.id, { actor: "runner", action: "HELLO", data }, now);

@@ -6,7 +6,9 @@ import { giveBlob, takeBlob } from "./attempt-blobs.js";
 import { takeFrames } from "./frames.js";
 import { greet, takeLeave } from "./instances.js";
 import { answerPoll } from "./poll.js";
-import { about, framesAnswer, hello, helloAnswer, poll, pollAnswer } from "./shapes.js";
+import { about, framesAnswer, hello, helloAnswer, poll, pollAnswer, unusedAnswer, unusedQuestion } from "./shapes.js";
+import { giveTransfer, takeTransfer } from "./take-transfer.js";
+import { findUnused } from "./unused-content.js";
 
 const common = { tag: "Gateway", permission: "gateway.use" } as const;
 const ofInstance = { "Maia-Generation": "The generation that the hello was answered with" };
@@ -72,6 +74,22 @@ export const gatewayRoutes: readonly Route[] = [
   }),
   route({
     ...common,
+    method: "post",
+    path: "/v1/gateway/instances/{id}/unused-content",
+    operationId: "findUnusedContent",
+    summary: "Which of this content of its store an instance may remove, because nothing refers to it any more",
+    requestHeaders: ofInstance,
+    body: {
+      shape: unusedQuestion,
+      example: {
+        blobs: [{ sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", ageMs: 86_400_000 }],
+      },
+    },
+    answers: { 200: { description: "What may go", shape: unusedAnswer } },
+    handler: async (call) => ok(await findUnused(call)),
+  }),
+  route({
+    ...common,
     method: "delete",
     path: "/v1/gateway/instances/{id}",
     operationId: "sayGoodbye",
@@ -117,5 +135,33 @@ export const gatewayRoutes: readonly Route[] = [
       201: { description: "They are known now", shape: blob },
     },
     handler: takeBlob,
+  }),
+  route({
+    ...common,
+    method: "get",
+    path: "/v1/gateway/transfers/{id}",
+    operationId: "getTransfer",
+    summary: "Bytes that somebody sends to the runner's store, which the command RECEIVE has told of",
+    requestHeaders: ofInstance,
+    answers: { 200: { description: "The bytes, as they come", content: bytes } },
+    handler: giveTransfer,
+  }),
+  route({
+    ...common,
+    method: "put",
+    path: "/v1/gateway/transfers/{id}",
+    operationId: "putTransfer",
+    summary:
+      "Bytes that the runner keeps and was asked for by the command SEND; answered once they have been passed on",
+    requestHeaders: {
+      ...ofInstance,
+      "Maia-Transfer-Problem": "Why they cannot be had, percent-encoded; the body counts for nothing then",
+    },
+    streamed: { content: { "application/octet-stream": { schema: {} } } },
+    answers: { 204: { description: "Whoever asked for them has them" } },
+    handler: async (call) => {
+      await takeTransfer(call);
+      return { status: 204 };
+    },
   }),
 ];

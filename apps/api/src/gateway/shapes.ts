@@ -1,4 +1,4 @@
-import type { Reader } from "@maia/domain";
+import { isSha256, type Reader } from "@maia/domain";
 import {
   anyObject,
   choice,
@@ -70,6 +70,7 @@ export const hello = named(
     capabilities: optional(list(cut(64), LABELS_MAX)),
     ledgerId: id,
     processId: optional(id),
+    storeId: optional(id),
   }),
 );
 
@@ -119,7 +120,7 @@ export const pollAnswer = named(
       object(
         {
           id: text(),
-          type: choice(["CANCEL", "STOP", "RESTART", "CONNECTIVITY"]),
+          type: choice(["CANCEL", "STOP", "RESTART", "CONNECTIVITY", "SEND", "FETCH", "RECEIVE"]),
           attemptId: optional(text({ description: "Of CANCEL" })),
           token: optional(text({ description: "Of CANCEL: the attempt's, for who never got its task" })),
           mode: optional(choice(["stop", "kill"])),
@@ -132,6 +133,24 @@ export const pollAnswer = named(
       description: "Open on the instance: one that stops waits for them, and takes their steps meanwhile",
     }),
   }),
+);
+
+export const unusedQuestion = named(
+  "GatewayContent",
+  open({
+    blobs: list(
+      open({
+        sha256: text({ pattern: "^[0-9a-f]{64}$" }, (value) => (isSha256(value) ? null : "must be a SHA-256")),
+        ageMs: integer(0, Number.MAX_SAFE_INTEGER, { description: "Since it was last put, by the runner's own clock" }),
+      }),
+      1_000,
+    ),
+  }),
+);
+
+export const unusedAnswer = named(
+  "GatewayUnusedContent",
+  object({ unused: list(text(), 1_000, { description: "Hashes of what may be removed" }) }),
 );
 
 export const framesAnswer = named(

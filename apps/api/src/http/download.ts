@@ -2,20 +2,24 @@ import { createHash, hash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import type { StoredAfar } from "@maia/db";
 import { MaiaError } from "@maia/domain";
 import type { BlobStore } from "@maia/storage";
 import type { Request } from "express";
+import { type Coming, fetchAfar, type Part } from "../afar/fetch-afar.js";
 import { isKnown } from "./precondition.js";
 import { HttpProblem } from "./problems.js";
 import type { Call } from "./route.js";
 
-/** A file to be served: its bytes are at hand, or in the blob store. */
+/** A file to be served: its bytes are at hand, in the blob store, or in the store of a runner. */
 export interface Download {
   readonly name: string;
   readonly mime: string;
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly content: Uint8Array | null;
+  /** Where the bytes are, if a runner keeps them. */
+  readonly afar?: StoredAfar | null;
 }
 
 /** Up to here a file is read once before it is served, so that damage is found before anything is sent. In bytes. */
@@ -38,11 +42,15 @@ export async function serveFile(call: Call, file: Download): Promise<void> {
     return;
   }
   const range = readRange(req, file);
-  await requireIntact(context.blobs, file);
-  const { start, end } = range ?? { start: 0, end: file.sizeBytes - 1 };
+  const part = range ?? { start: 0, end: file.sizeBytes - 1 };
+  const { start, end } = part;
+  const isWanted = req.method !== "HEAD" && file.sizeBytes > 0;
+  using coming = file.afar && isWanted ? await fetchAfar(context, file.afar, part) : null;
+  if (!file.afar) await requireIntact(context.blobs, file);
   res.status(range ? 206 : 200).setHeader("Content-Length", end - start + 1);
   if (range) res.setHeader("Content-Range", `bytes ${start}-${end}/${file.sizeBytes}`);
-  if (req.method === "HEAD" || file.sizeBytes === 0) res.end();
+  if (!isWanted) res.end();
+  else if (coming) await passOn(call, file, coming, part);
   else if (file.content) res.end(file.content.subarray(start, end + 1));
   else await sendBlob(call, file, range ? { start, end } : undefined);
 }
@@ -86,16 +94,40 @@ function corrupt(): MaiaError {
 async function sendBlob({ res, context }: Call, file: Download, range?: { start: number; end: number }): Promise<void> {
   const source = context.blobs.read(file.sha256, range);
   const isUnverified = !range && file.sizeBytes > VERIFY_MAX;
-  await pipeline(isUnverified ? Readable.from(unlessCorrupt(source, file.sha256)) : source, res).catch((error) => {
+  await toReader(isUnverified ? Readable.from(unlessCorrupt(source, file.sha256)) : source, res);
+}
+
+async function toReader(source: Readable, res: Call["res"]): Promise<void> {
+  await pipeline(source, res).catch((error) => {
     if (error?.code !== "ERR_STREAM_PREMATURE_CLOSE") throw error; // the reader has gone
   });
 }
 
+/** Passes on what a runner sends: exactly as many bytes as were asked for, and the whole only with its hash. */
+async function passOn({ res }: Call, file: Download, coming: Coming, part: Part): Promise<void> {
+  const isWhole = part.end - part.start + 1 === file.sizeBytes;
+  const all = exactly(coming.bytes, part.end - part.start + 1);
+  res.once("close", () => coming.bytes.destroy()); // a generator that waits for bytes does not notice that nobody does
+  await toReader(Readable.from(isWhole ? unlessCorrupt(all, file.sha256) : all), res);
+  if (res.writableFinished) coming.succeed();
+}
+
+/** @throws where more or fewer bytes come. */
+async function* exactly(source: Readable, sizeBytes: number): AsyncGenerator<Buffer> {
+  let seen = 0;
+  for await (const chunk of source as AsyncIterable<Buffer>) {
+    seen += chunk.length;
+    if (seen > sizeBytes) throw corrupt();
+    yield chunk;
+  }
+  if (seen < sizeBytes) throw corrupt();
+}
+
 /** Hashes as it passes on, and keeps the last piece back: damaged bytes end in a broken transfer, never in a whole file. */
-async function* unlessCorrupt(source: Readable, sha256: string): AsyncGenerator<Buffer> {
+async function* unlessCorrupt(source: AsyncIterable<Buffer>, sha256: string): AsyncGenerator<Buffer> {
   const digest = createHash("sha256");
   let held: Buffer | null = null;
-  for await (const chunk of source as AsyncIterable<Buffer>) {
+  for await (const chunk of source) {
     if (held) yield held;
     digest.update(chunk);
     held = chunk;

@@ -28,6 +28,9 @@ export interface Multipart<F> {
   readonly files: readonly F[];
 }
 
+/** Takes a file; `request` is what was asked for, where that came first, and null where it did not. */
+export type KeepPart<F> = (part: UploadedPart, signal: AbortSignal, request: Promise<unknown> | null) => Promise<F>;
+
 /** RFC 2046 allows a boundary of 70 characters. */
 const BOUNDARY_MAX = 70;
 
@@ -38,7 +41,7 @@ const BOUNDARY_MAX = 70;
 export async function readMultipart<F>(
   req: IncomingMessage,
   limits: MultipartLimits,
-  keep: (part: UploadedPart, signal: AbortSignal) => Promise<F>,
+  keep: KeepPart<F>,
 ): Promise<Multipart<F>> {
   return new MultipartReader(req, limits, keep).read();
 }
@@ -52,7 +55,7 @@ class MultipartReader<F> {
   constructor(
     private readonly req: IncomingMessage,
     private readonly limits: MultipartLimits,
-    private readonly keep: (part: UploadedPart, signal: AbortSignal) => Promise<F>,
+    private readonly keep: KeepPart<F>,
   ) {}
 
   async read(): Promise<Multipart<F>> {
@@ -92,7 +95,8 @@ class MultipartReader<F> {
     else if (name === undefined) this.#fail(notExpected("files", "must be files, each with a file name"));
     else if (this.#files.length >= this.limits.filesMax) this.#fail(tooManyFiles(this.limits));
     else {
-      const kept = this.keep({ name, mime: mime || null, bytes }, this.#abort.signal);
+      const asked = this.#request && this.#json();
+      const kept = this.keep({ name, mime: mime || null, bytes }, this.#abort.signal, asked);
       kept.catch((error) => this.#fail(error));
       this.#files.push(kept);
       return;

@@ -32,6 +32,7 @@ const statusOf = {
   SUPERSEDED: 409,
   ATTEMPT_ENDED: 409,
   IDEMPOTENCY_IN_PROGRESS: 409,
+  CONTENT_GONE: 410,
   EVENTS_EXPIRED: 410,
   PRECONDITION: 412,
   BLOB_MISSING: 412,
@@ -53,6 +54,7 @@ const statusOf = {
   ARTIFACT_CORRUPT: 500,
   VERSION_CORRUPT: 500,
   BUSY: 503,
+  RUNNER_NOT_CONNECTED: 503,
   STOPPING: 503,
   STORAGE_FULL: 507,
 } as const satisfies Record<ProblemCode, number>;
@@ -64,6 +66,7 @@ const retryAfter: Partial<Record<ProblemCode, number>> = {
   IDEMPOTENCY_IN_PROGRESS: 1,
   RATE_LIMITED: 10,
   BUSY: 1,
+  RUNNER_NOT_CONNECTED: 30,
   STOPPING: 5,
   STORAGE_FULL: 30,
 };

@@ -1,4 +1,4 @@
-import type { RunDetail, RunView } from "@maia/db";
+import type { RunDetail, RunView, StoredAfar } from "@maia/db";
 import type { FailureFacts, RunStatus } from "@maia/domain";
 import {
   anyObject,
@@ -15,6 +15,7 @@ import {
 } from "../http/shapes.js";
 import { failure, id, iso, moment, parsed, sha256 } from "./common.js";
 import { cause } from "./failure-cause.js";
+import { location, presentLocation } from "./location.js";
 import { presentStep, step } from "./run-step.js";
 import { readableSnapshot } from "./snapshot.js";
 
@@ -53,6 +54,7 @@ const inputFile = named(
     mime: nullable(text()),
     sizeBytes: nullable(integer(0, Number.MAX_SAFE_INTEGER)),
     error: nullable(text()),
+    location,
   }),
 );
 
@@ -110,7 +112,7 @@ export function presentRun(detail: RunDetail, came: Of<typeof cause> | null): Of
     environment: job.environment.name,
     environmentId: job.environmentId,
     initialInput: JSON.parse(detail.initialInput),
-    inputs: job.files.map(presentInputFile),
+    inputs: job.files.map((file) => presentInputFile(file, detail.filesAfar.get(file.id))),
     outputs: parsed(detail.outputs),
     failure: detail.failure === null ? null : { ...(JSON.parse(detail.failure) as FailureFacts), cause: came },
     engineId: detail.ownerId,
@@ -123,7 +125,7 @@ export function presentRun(detail: RunDetail, came: Of<typeof cause> | null): Of
   };
 }
 
-function presentInputFile(row: RunDetail["job"]["files"][number]): Of<typeof inputFile> {
+function presentInputFile(row: RunDetail["job"]["files"][number], afar: StoredAfar | undefined): Of<typeof inputFile> {
   return {
     id: row.id,
     name: row.name,
@@ -134,5 +136,6 @@ function presentInputFile(row: RunDetail["job"]["files"][number]): Of<typeof inp
     mime: row.mime,
     sizeBytes: row.sizeBytes === null ? null : Number(row.sizeBytes),
     error: row.error,
+    location: presentLocation(afar),
   };
 }

@@ -3,8 +3,10 @@ import {
   findArtifact,
   findInputFile,
   findRunHead,
+  findStoredAfar,
   listArtifacts,
   readSystemArtifact,
+  type StoredAfar,
 } from "@maia/db";
 import { serveFile } from "../http/download.js";
 import type { Answer, Call } from "../http/route.js";
@@ -12,6 +14,7 @@ import { ok, type Route, route } from "../http/route.js";
 import { flag, integer, named, type Of, object, text } from "../http/shapes.js";
 import { found } from "../lookup.js";
 import { id, iso, moment, pageOf, pageRequest, paging, sha256 } from "../present/common.js";
+import { location, presentLocation } from "../present/location.js";
 
 export const artifact = named(
   "Artifact",
@@ -25,6 +28,7 @@ export const artifact = named(
     sizeBytes: integer(0, Number.MAX_SAFE_INTEGER),
     sha256,
     system: flag({ description: "input.json or output.json of the attempt" }),
+    location,
     createdAt: moment,
   }),
   {
@@ -37,12 +41,16 @@ export const artifact = named(
     sizeBytes: 1234,
     sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     system: false,
+    location: { residency: "maia" },
     createdAt: "2026-11-20T12:00:01.456Z",
   },
 );
 
-function presentArtifact({ attemptId: _, createdAt, ...rest }: ArtifactView): Of<typeof artifact> {
-  return { ...rest, createdAt: iso(createdAt) };
+function presentArtifact(
+  { attemptId: _, createdAt, ...rest }: ArtifactView,
+  afar: StoredAfar | undefined,
+): Of<typeof artifact> {
+  return { ...rest, location: presentLocation(afar), createdAt: iso(createdAt) };
 }
 
 const contentAnswers: { readonly [status: number]: Answer } = {
@@ -77,7 +85,9 @@ export const artifactRoutes: readonly Route[] = [
     handler: async ({ context, caller, params, query }) => {
       found(await findRunHead(context.db, caller.projects, params.id), "run");
       const page = await listArtifacts(context.db, params.id, pageRequest(query));
-      return ok({ ...page, items: page.items.map(presentArtifact) });
+      const ids = page.items.map(({ id }) => id);
+      const afar = await findStoredAfar(context.db.sql, ids);
+      return ok({ ...page, items: page.items.map((view) => presentArtifact(view, afar.get(view.id))) });
     },
   }),
   route({
@@ -89,7 +99,9 @@ export const artifactRoutes: readonly Route[] = [
     permission: "runs.read",
     answers: { 200: { description: "The artifact", shape: artifact } },
     handler: async ({ context, caller, params }) => {
-      return ok(presentArtifact(found(await findArtifact(context.db, caller.projects, params.id), "artifact")));
+      const view = found(await findArtifact(context.db, caller.projects, params.id), "artifact");
+      const afar = await findStoredAfar(context.db.sql, [view.id]);
+      return ok(presentArtifact(view, afar.get(view.id)));
     },
   }),
   route({
@@ -103,7 +115,8 @@ export const artifactRoutes: readonly Route[] = [
     answers: contentAnswers,
     handler: async (call) => {
       const artifact = found(await findArtifact(call.context.db, call.caller.projects, call.params.id), "artifact");
-      await serveFile(call, { ...artifact, content: await rendered(call, artifact) });
+      const [content, afar] = [await rendered(call, artifact), await whereIs(call, artifact.id)];
+      await serveFile(call, { ...artifact, content, afar });
       return undefined;
     },
   }),
@@ -126,11 +139,16 @@ export const artifactRoutes: readonly Route[] = [
         sha256,
         sizeBytes: sizeBytes ?? 0,
         content: null,
+        afar: await whereIs(call, file.id),
       });
       return undefined;
     },
   }),
 ];
+
+async function whereIs({ context }: Call, ownerId: string): Promise<StoredAfar | null> {
+  return (await findStoredAfar(context.db.sql, [ownerId])).get(ownerId) ?? null;
+}
 
 /** A system artifact is written again from the rows that it says; the bytes of any other are a blob. */
 async function rendered({ context }: Call, artifact: ArtifactView): Promise<Uint8Array | null> {

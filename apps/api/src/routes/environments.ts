@@ -7,17 +7,29 @@ import {
   listEnvironments,
   updateEnvironment,
 } from "@maia/db";
-import { invalid, VARIABLES_MAX, variableNameProblem, variableValueProblem } from "@maia/domain";
+import {
+  type DataResidency,
+  dataResidencies,
+  invalid,
+  VARIABLES_MAX,
+  variableNameProblem,
+  variableValueProblem,
+} from "@maia/domain";
 import { audited } from "../audited.js";
 import { etagOf, ifMatch, requireMatch } from "../http/precondition.js";
 import { type Call, created, ok, type Route, route } from "../http/route.js";
-import { map, named, nullable, type Of, object, optional, text } from "../http/shapes.js";
+import { choice, map, named, nullable, type Of, object, optional, text } from "../http/shapes.js";
 import { makeOnce, replayHeader } from "../idempotency.js";
 import { found, projectOf } from "../lookup.js";
 import { id, iso, moment, nameOf, pageOf, pageRequest, paging } from "../present/common.js";
 
 const variables = map(text({}, variableValueProblem), VARIABLES_MAX, variableNameProblem);
 const defaultRunner = nullable(text({ description: "A runner, by id or by name" }));
+
+const dataResidency = choice(dataResidencies, {
+  description:
+    "Where the bytes of files and artifacts stay: with Maia, or in a store of the runner, which must dial the gateway",
+});
 
 const environment = named(
   "Environment",
@@ -29,6 +41,7 @@ const environment = named(
     variables,
     defaultRunnerId: nullable(id("rnr")),
     defaultRunnerName: nullable(text()),
+    dataResidency,
     createdAt: moment,
     updatedAt: moment,
   }),
@@ -40,20 +53,21 @@ const environment = named(
     variables: { REPORT_STYLE: "short" },
     defaultRunnerId: null,
     defaultRunnerName: null,
+    dataResidency: "maia",
     createdAt: "2026-11-20T12:00:00.123Z",
     updatedAt: "2026-11-20T12:00:00.123Z",
   },
 );
 
-const newEnvironment = named(
-  "NewEnvironmentRequest",
-  object({ name: nameOf(100), variables: optional(variables), defaultRunner: optional(defaultRunner) }),
-);
+const changeable = {
+  variables: optional(variables),
+  defaultRunner: optional(defaultRunner),
+  dataResidency: optional(dataResidency),
+} as const;
 
-const environmentChange = named(
-  "EnvironmentChangeRequest",
-  object({ variables: optional(variables), defaultRunner: optional(defaultRunner) }),
-);
+const newEnvironment = named("NewEnvironmentRequest", object({ name: nameOf(100), ...changeable }));
+
+const environmentChange = named("EnvironmentChangeRequest", object(changeable));
 
 type Project = { readonly id: string; readonly name: string };
 
@@ -66,13 +80,16 @@ function present(project: Project, view: EnvironmentView): Of<typeof environment
     variables: JSON.parse(view.variables),
     defaultRunnerId: view.defaultRunnerId,
     defaultRunnerName: view.defaultRunner?.name ?? null,
+    dataResidency: view.dataResidency as DataResidency,
     createdAt: iso(view.createdAt),
     updatedAt: iso(view.updatedAt),
   };
 }
 
-function etag(row: Pick<EnvironmentRow, "variables" | "defaultRunnerId">): string {
-  return etagOf(JSON.stringify([row.variables, row.defaultRunnerId]));
+type Tagged = Pick<EnvironmentRow, "variables" | "defaultRunnerId"> & { readonly dataResidency: string };
+
+function etag(row: Tagged): string {
+  return etagOf(JSON.stringify([row.variables, row.defaultRunnerId, row.dataResidency]));
 }
 
 /** The id of the runner that a request names. Undefined: it says nothing about one. */
@@ -119,7 +136,8 @@ export const environmentRoutes: readonly Route[] = [
       const project = await projectOf(call, call.params.id);
       const defaultRunnerId = (await runnerIdOf(call, body.defaultRunner)) ?? null;
       const { location, made } = await makeOnce(call, async (tx) => {
-        const settings = { projectId: project.id, name: body.name, variables: body.variables ?? {}, defaultRunnerId };
+        const { name, variables = {}, dataResidency = "maia" } = body;
+        const settings = { projectId: project.id, name, variables, defaultRunnerId, dataResidency };
         const made = await createEnvironment(tx, settings, now);
         await audited(tx, call, "environment.create", made.id, { name: body.name });
         return { location: `/v1/projects/${project.id}/environments/${made.id}`, made };
@@ -145,7 +163,7 @@ export const environmentRoutes: readonly Route[] = [
     method: "patch",
     path: "/v1/projects/{id}/environments/{env}",
     operationId: "updateEnvironment",
-    summary: "Replaces the variables or the default runner of an environment",
+    summary: "Replaces the variables or the default runner of an environment, or says where its data stays",
     tag: "Environments",
     permission: "environments.write",
     requestHeaders: { "If-Match": "Changes nothing if the environment has changed since" },
@@ -160,6 +178,7 @@ export const environmentRoutes: readonly Route[] = [
       const change = {
         ...(body.variables ? { variables: body.variables } : {}),
         ...(defaultRunnerId === undefined ? {} : { defaultRunnerId }),
+        ...(body.dataResidency ? { dataResidency: body.dataResidency } : {}),
       };
       await context.db.write(async (tx) => {
         await updateEnvironment(tx, view, change, (current) => requireMatch(tags, etag(current)), now);

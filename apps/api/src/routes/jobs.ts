@@ -1,14 +1,14 @@
 import { findJobView, type JobFilter, listJobs } from "@maia/db";
 import { invalid } from "@maia/domain";
-import type { Upload } from "@maia/intake";
+import type { CreatedJob, Upload } from "@maia/intake";
 import { cancelJob, cancelRequest } from "../cancel.js";
 import { deleteEndedJob } from "../delete-job.js";
 import { mediaType, readJson, refuseEncoding } from "../http/body.js";
-import { readMultipart } from "../http/multipart.js";
+import { type Multipart, readMultipart } from "../http/multipart.js";
 import { type Call, created, ok, type Route, route } from "../http/route.js";
 import { choice, type JsonSchema, list, named, object, optional, text } from "../http/shapes.js";
 import { idempotencyKeyOf, replayHeader } from "../idempotency.js";
-import { keepUpload, takeJob } from "../job-intake.js";
+import { takeJob, UploadTaker } from "../job-intake.js";
 import { found, narrowedTo, ofWorkflow } from "../lookup.js";
 import { inProject, inTime, madeBetween, pageOf, pageRequest, paging, partOf } from "../present/common.js";
 import { jobRun, jobStatuses, presentJob } from "../present/job.js";
@@ -70,8 +70,7 @@ export const jobRoutes: readonly Route[] = [
     handler: async (call) => {
       const key = idempotencyKeyOf(call.req);
       const waitMs = waitOf(call.req);
-      const { request, uploads } = await readRequest(call);
-      const { jobId, replayed } = await takeJob(call, request, uploads, key);
+      const { jobId, replayed } = await readAndTake(call, key);
       if (waitMs !== null) await waitForEnd(call, jobId, waitMs);
       const job = found(await findJobView(call.context.db.sql, call.caller.projects, jobId), "job");
       return created(`/v1/jobs/${jobId}`, presentJob(job), { ...replayHeader(replayed), ...appliedWait(waitMs) });
@@ -168,20 +167,31 @@ export const jobRoutes: readonly Route[] = [
   }),
 ];
 
-/** JSON, or multipart with the JSON in part `request`; files are stored while they come in. */
-async function readRequest(call: Call): Promise<{ request: unknown; uploads: readonly Upload[] }> {
+/** JSON, or multipart with the JSON in part `request`; files are stored while they come in, and gone if it is refused. */
+async function readAndTake(call: Call, key: string | null): Promise<CreatedJob> {
   const { req, context } = call;
-  const { body, constants, uploadIdleMs } = context.config;
-  if (mediaType(req).type !== "multipart/form-data") return { request: await readJson(req, body), uploads: [] };
+  if (mediaType(req).type !== "multipart/form-data")
+    return takeJob(call, await readJson(req, context.config.body), [], key);
   refuseEncoding(req);
+  const taker = new UploadTaker(call);
+  try {
+    const { request, files } = await readParts(call, taker);
+    return await takeJob(call, request, files, key);
+  } catch (error) {
+    await taker.drop();
+    throw error;
+  }
+}
+
+function readParts({ req, context }: Call, taker: UploadTaker): Promise<Multipart<Upload>> {
+  const { body, constants, uploadIdleMs } = context.config;
   const limits = {
     filesMax: constants.uploadFilesMax,
     jsonMaxBytes: body.maxBytes,
     depthMax: body.depthMax,
     idleMs: uploadIdleMs,
   };
-  const { request, files } = await readMultipart(req, limits, (part, signal) => keepUpload(call, part, signal));
-  return { request, uploads: files };
+  return readMultipart(req, limits, (part, signal, request) => taker.take(part, signal, request));
 }
 
 function labelOf(label: string | undefined): JobFilter["label"] {

@@ -48,6 +48,11 @@ const optional: readonly (readonly [name: string, meaning: string, fallback: str
     ".maia/runner",
   ],
   [
+    "MAIA_RUNNER_KEEP_DIR",
+    "The store for data that is not to leave the runner; a volume that its instances may share",
+    ".maia/runner/kept",
+  ],
+  [
     "MAIA_RUNNER_CPU_MARK",
     "Above this use of its processors, in percent, an instance asks for no task; 100: no mark",
     "80",
@@ -60,7 +65,8 @@ const optional: readonly (readonly [name: string, meaning: string, fallback: str
   ],
   ["MAIA_DRAIN_LIMIT_MS", "How long a stopping instance lets its steps finish", "43200000"],
   ["MAIA_ISOLATION", "How steps are kept apart: auto, sandbox, pid-namespace or process-group", "auto"],
-  ["MAIA_URL_ALLOW", "Hosts that a test of a connection may reach although they are loopback or link-local", null],
+  ["MAIA_URL_ALLOW", "Hosts that tests of connections and downloads may reach although they are not public", null],
+  ["MAIA_URL_DNS", "DNS servers that URLs of downloads are looked up at", MACHINE],
   ["MAIA_NPM_REGISTRY", "Where npm packages come from", MACHINE],
   ["MAIA_PYTHON_INDEX", "Where Python libraries come from", MACHINE],
   ["MAIA_DEPS_INSTALL_MS", "How long an installation of packages may take", "600000"],

@@ -148,6 +148,18 @@ export const howToAsk: Readonly<Record<string, HowToAsk>> = {
     status: 201,
     audit: null,
   },
+  findUnusedContent: {
+    ask: [
+      async (scene) => {
+        const { path, headers } = await scene.keeper();
+        return { path: `${path}/unused-content`, headers, json: { blobs: [] } };
+      },
+    ],
+    status: 200,
+    audit: null,
+  },
+  getTransfer: { ask: [(scene) => scene.sending()], status: 200 },
+  putTransfer: { ask: [(scene) => scene.transfer()], status: 204, audit: null },
 
   listJobs: {
     ask: listOf("/v1/jobs", async (scene) => ({ path: `/v1/jobs?workflow=${(await scene.workflow()).id}` })),

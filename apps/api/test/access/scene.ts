@@ -1,4 +1,4 @@
-import { createApiKey, findProject } from "@maia/db";
+import { createApiKey, findProject, noteStoredAfar } from "@maia/db";
 import { newId, sha256Hex } from "@maia/domain";
 import { encodeFrames } from "@maia/runner-protocol";
 import { aLife, anOffer, aRunner, ScriptedRunner, type TestRunner } from "../fleet.js";
@@ -57,6 +57,13 @@ export class Scene {
     return { path: `/v1/gateway/instances/${process.instanceId}`, headers: generationOf(process) };
   }
 
+  /** The same, which has a store. */
+  async keeper() {
+    const process = await this.#process();
+    await process.hello({ storeId: `sto_${this.name()}` });
+    return { path: `/v1/gateway/instances/${process.instanceId}`, headers: generationOf(process) };
+  }
+
   /** An attempt that such a process was given, and what it may say of it. */
   async attempt() {
     const { api } = this;
@@ -69,6 +76,41 @@ export class Scene {
     const headers = { ...generationOf(process), "Maia-Attempt-Token": bound.token };
     const path = `/v1/gateway/attempts/${bound.ref.id}`;
     return { path, headers, frames: encodeFrames(aLife(bound)), script: task.script.sha256 as string };
+  }
+
+  /** Bytes that a process of the runner keeps, and that somebody waits for. */
+  async transfer() {
+    const { api, runner } = this;
+    const process = await this.#process();
+    const storeId = `sto_${this.name()}`;
+    await process.hello({ storeId });
+    const { artifact, sha256 } = await this.endedRun();
+    const content = { storeId, runnerId: runner.id, sha256, sizeBytes: 5 };
+    await api.db.write(async (tx) => {
+      await tx.models.artifact.update({ where: { id: artifact }, data: { sizeBytes: 5n } });
+      await noteStoredAfar(tx, artifact, content);
+    });
+    void api.request("GET", `/v1/artifacts/${artifact}/content`, { headers: { Range: "bytes=1-4" } });
+    const [command] = (await process.poll()).json.commands;
+    return { path: `/v1/gateway/transfers/${command.transferId}`, headers: generationOf(process), text: "1234" };
+  }
+
+  /** A file that somebody sends to a process of the runner, which keeps data. */
+  async sending() {
+    const { api, runner, projectId } = this;
+    const process = await this.#process();
+    await process.hello({ storeId: `sto_${this.name()}` });
+    const others = `UPDATE "RunnerInstance" SET "storeId" = NULL WHERE "runnerId" = ? AND "id" <> ?`;
+    await api.db.write(({ sql }) => sql.run(others, runner.id, process.instanceId)); // so that it is the one that is asked
+    const environment = { name: this.name(), dataResidency: "runner", defaultRunner: runner.id };
+    await api.post(`/v1/projects/${projectId}/environments`, environment);
+    const form = new FormData();
+    const { id } = await this.workflow();
+    form.append("request", JSON.stringify({ workflow: id, environment: environment.name }));
+    form.append("files", new Blob(["content"]), "a.txt");
+    void api.request("POST", "/v1/jobs", { body: form });
+    const [command] = (await process.poll()).json.commands;
+    return { path: `/v1/gateway/transfers/${command.transferId}`, headers: generationOf(process) };
   }
 
   #process(): Promise<ScriptedRunner> {

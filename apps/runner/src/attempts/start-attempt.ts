@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type Content, type Executor, ExecutorError, type Task } from "@maia/runner-protocol";
 import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
+import { type Keep, openKept } from "../keep/keep.js";
 import { LogBrokenError } from "../ledger/durable-log.js";
 import type { Ledger } from "../ledger/ledger.js";
 import type { Attempt } from "./attempt.js";
@@ -13,6 +14,8 @@ export interface AttemptsDeps {
   readonly spoolDir: string;
   readonly executor: Executor;
   readonly blobs: BlobStore;
+  /** Where data stays that is not to leave the runner; null: nowhere. */
+  readonly keep: Keep | null;
   readonly slots: number;
   /** Why no task can be carried out at all, or null. */
   readonly whyNoWork: () => string | null;
@@ -24,13 +27,15 @@ export interface AttemptsDeps {
 
 /**
  * Remembers an attempt, then starts it; calls back when it is over and noted. Whatever is thrown, nothing was started and
- * nothing is remembered. @throws {ExecutorError} BLOB_MISSING, BUSY
+ * nothing is remembered. @throws {ExecutorError} BLOB_MISSING, BUSY, REFUSED where kept data is not to be had
  */
 export async function startAttempt(deps: AttemptsDeps, attempt: Attempt, onOver: () => void): Promise<void> {
   const { ledger, executor, blobs, clock, logger } = deps;
   const { task, attemptId, runId } = attempt;
+  const findKept = await openKept(task, deps.keep);
+  const isElsewhere = (sha256: string) => attempt.inline.has(sha256) || findKept(sha256) !== null;
   const missing = await missingOf(
-    contentOf(task).filter((sha256) => !attempt.inline.has(sha256)),
+    contentOf(task).filter((sha256) => !isElsewhere(sha256)),
     blobs,
   );
   if (missing.length > 0)
@@ -42,7 +47,7 @@ export async function startAttempt(deps: AttemptsDeps, attempt: Attempt, onOver:
 
   const find = (sha256: string): Content => {
     const bytes = attempt.inline.get(sha256);
-    return bytes ? { bytes } : { path: blobs.path(sha256) };
+    return bytes ? { bytes } : (findKept(sha256) ?? { path: blobs.path(sha256) });
   };
   void attempt
     .run(spool, () => executor.start(task, find))

@@ -15,6 +15,7 @@ import type { BlobStore } from "@maia/storage";
 import type { Attempts } from "../attempts/attempts.js";
 import type { Carrier } from "../carrier.js";
 import type { DirectCarrierConfig } from "../config.js";
+import type { Keep } from "../keep/keep.js";
 import { bearerCheck } from "./bearer.js";
 import { getBlob, putBlob } from "./blob-routes.js";
 import { readJson, sendJson } from "./bodies.js";
@@ -24,6 +25,8 @@ import { Problem, problemOf, sendProblem } from "./problems.js";
 export interface DirectDeps {
   readonly attempts: Attempts;
   readonly blobs: BlobStore;
+  /** Where data stays that is not to leave the runner; null: nowhere. */
+  readonly keep: Keep | null;
   readonly ledgerId: string;
   readonly isolation: IsolationLevel;
   readonly slots: number;
@@ -92,6 +95,7 @@ export async function openDirectCarrier(config: DirectCarrierConfig, deps: Direc
   return {
     url: `${config.tls ? "https" : "http"}://${host}:${port}`,
     done: new Promise(() => {}),
+    exitCode: () => null,
     announceStop: async () => {}, // whoever asks is told: /healthz says it, and tasks are refused
     [Symbol.asyncDispose]: () => close(server),
   };

@@ -1,6 +1,7 @@
 import { type Command, type CommandResult, ExecutorError } from "@maia/runner-protocol";
 import type { Logger } from "@maia/service";
 import type { Attempts } from "../attempts/attempts.js";
+import type { Errands } from "../keep/errands.js";
 import type { Reports } from "./reports.js";
 import type { Tasks } from "./tasks.js";
 import type { Unconfirmed } from "./unconfirmed.js";
@@ -10,6 +11,7 @@ export interface CommandsDeps {
   readonly tasks: Tasks;
   readonly reports: Reports;
   readonly unconfirmed: Unconfirmed;
+  readonly errands: Errands;
   readonly testConnection: (host: string, port: number, timeoutMs: number | null) => Promise<object>;
   /** Told to stop, to be started again or not. */
   readonly onStop: (type: "STOP" | "RESTART") => void;
@@ -76,7 +78,13 @@ export class Commands {
       case "CANCEL":
         return this.#cancel(command);
       case "CONNECTIVITY":
-        return this.#test(command);
+        return this.#tell(command.id, await this.#tried(command.host, command.port, command.timeoutMs));
+      case "SEND":
+        return this.deps.errands.send(command);
+      case "RECEIVE":
+        return this.#tell(command.id, await this.deps.errands.receive(command));
+      case "FETCH":
+        return this.#tell(command.id, await this.deps.errands.fetch(command));
       case "UNKNOWN":
         return;
     }
@@ -95,8 +103,9 @@ export class Commands {
     reports.begin({ attemptId, token }, false);
   }
 
-  async #test({ id, host, port, timeoutMs }: Extract<Command, { type: "CONNECTIVITY" }>): Promise<void> {
-    this.#results.set(id, { id, result: await this.#tried(host, port, timeoutMs) });
+  /** Has the gateway told what came of a command. */
+  #tell(id: string, result: object): void {
+    this.#results.set(id, { id, result });
     this.deps.onNews();
   }
 

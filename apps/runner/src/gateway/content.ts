@@ -4,6 +4,7 @@ import type { Logger } from "@maia/service";
 import type { BlobStore } from "@maia/storage";
 import type { LimitFunction } from "p-limit";
 import { contentOf } from "../attempts/start-attempt.js";
+import { keptOf } from "../keep/keep.js";
 import { Backoff, pause } from "./backoff.js";
 
 export interface ContentDeps {
@@ -30,7 +31,8 @@ const RETRY_MS = { first: 200, most: 10_000 } as const;
  */
 export async function fetchContent(deps: ContentDeps, task: Task, has: Inline, signal: AbortSignal): Promise<void> {
   const sizes = new Map(task.files.map(({ sha256, sizeBytes }) => [sha256, sizeBytes]));
-  const wanted = [...new Set(contentOf(task))].filter((sha256) => !has.has(sha256));
+  const kept = keptOf(task);
+  const wanted = [...new Set(contentOf(task))].filter((sha256) => !has.has(sha256) && !kept.has(sha256));
   const all = wanted.map((sha256) =>
     deps.limit(() => fetchBlob(deps, task, sha256, sizes.get(sha256) ?? deps.blobMaxBytes, signal)),
   );

@@ -1,10 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
+import type { Resolve, UrlAllow } from "@maia/outbound";
 import { type Hello, PROTOCOL_VERSION } from "@maia/runner-protocol";
 import { GatewayClient, type GatewayError } from "@maia/runner-protocol/client";
 import pLimit from "p-limit";
 import type { Carrier } from "../carrier.js";
 import type { DirectDeps } from "../direct/direct-carrier.js";
+import { Errands } from "../keep/errands.js";
+import { sweepKeepRegularly } from "../keep/sweep-keep.js";
+import { pause } from "./backoff.js";
 import { Commands } from "./commands.js";
 import { Contact } from "./contact.js";
 import { DiskRoom } from "./disk-room.js";
@@ -19,6 +23,9 @@ import { Unconfirmed } from "./unconfirmed.js";
 export interface GatewayDeps extends DirectDeps {
   /** The folder of the attempts whose end the gateway has not confirmed. */
   readonly unconfirmedDir: string;
+  /** What downloads may reach although the guard would refuse it, and how names are resolved. */
+  readonly urlAllow: UrlAllow;
+  readonly resolve: Resolve;
 }
 
 /** How the process ends for reasons of this carrier. Source: docs/guides/runners.md, "Exit codes". */
@@ -56,7 +63,9 @@ class GatewayCarrier implements Carrier {
   readonly #tasks: Tasks;
   readonly #contact: Contact;
   readonly #contactEnded: Promise<void>;
+  readonly #sweepEnded: Promise<void>;
   #isSuperseded = false;
+  #isToStop = false;
 
   constructor(
     config: GatewayCarrierConfig,
@@ -82,13 +91,18 @@ class GatewayCarrier implements Carrier {
       isOpen: (isOfTransaction) =>
         attempts.mayStart(isOfTransaction) && !client.isRefused && !this.#working.signal.aborted,
     });
+    const errands = new Errands({ ...deps, client, signal: this.#working.signal });
     const commands = new Commands({
       ...common,
+      errands,
       testConnection,
       reports: this.#reports,
       tasks: this.#tasks,
       onNews: () => this.#contact.news(),
-      onStop: (type) => this.#done.resolve(type === "STOP" ? EXIT.stopped : EXIT.restart),
+      onStop: (type) => {
+        this.#isToStop ||= type === "STOP";
+        this.#done.resolve(type === "STOP" ? EXIT.stopped : EXIT.restart);
+      },
     });
     this.#contact = new Contact({
       ...common,
@@ -106,6 +120,7 @@ class GatewayCarrier implements Carrier {
       onRejected: (error) => this.#onRejected(error),
       signal: this.#working.signal,
     });
+    this.#sweepEnded = this.#sweepKeep(config);
     this.#reports.resume();
     this.#contactEnded = this.#contact.run().catch((error: unknown) => {
       logger.error("the runner cannot go on", { error });
@@ -115,6 +130,11 @@ class GatewayCarrier implements Carrier {
 
   get done(): Promise<number> {
     return this.#done.promise;
+  }
+
+  /** It may be told to stop while it drains for a restart, and is not to be started again then. */
+  exitCode(): number | null {
+    return this.#isToStop && !this.#isSuperseded ? EXIT.stopped : null;
   }
 
   announceStop(): Promise<void> {
@@ -130,10 +150,18 @@ class GatewayCarrier implements Carrier {
       deps.logger.warn("ends of attempts are kept for the next start");
     this.#abort();
     await this.#contactEnded;
+    await this.#sweepEnded;
     await this.#reports.allConfirmed();
     if (client.welcome && !this.#isSuperseded) await this.#sayGoodbye();
     this.#meter[Symbol.dispose]();
     client.close();
+  }
+
+  async #sweepKeep({ keepSweepMs, keepAgeMs: ageMs }: GatewayCarrierConfig): Promise<void> {
+    const { keep, logger } = this.deps;
+    if (keep === null) return;
+    const deps = { keep, logger, ageMs, client: this.client, clock: () => new Date(), signal: this.#working.signal };
+    await sweepKeepRegularly(deps, (signal) => pause(keepSweepMs, signal));
   }
 
   async #sayGoodbye(): Promise<void> {
@@ -181,9 +209,11 @@ async function openUnconfirmed({ unconfirmedDir, attempts }: GatewayDeps): Promi
   return unconfirmed;
 }
 
-function helloOf({ version, slots, isolation, ledgerId }: GatewayDeps): Hello {
+function helloOf({ version, slots, isolation, ledgerId, keep }: GatewayDeps): Hello {
   const us = { version, slots, isolation, ledgerId, labels: { host: hostname() }, processId: randomUUID() };
-  return { protocol: PROTOCOL_VERSION, capabilities: CAPABILITIES, ...us };
+  const store = keep === null ? {} : { storeId: keep.storeId };
+  const capabilities = keep === null ? CAPABILITIES : [...CAPABILITIES, "keep"];
+  return { protocol: PROTOCOL_VERSION, capabilities, ...us, ...store };
 }
 
 /** False: it took too long. */

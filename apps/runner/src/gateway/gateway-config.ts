@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { ConfigError, type Constants, type Env, readFlag, readOptional, readUrl } from "@maia/service";
+import { ConfigError, type Constants, type Env, readFlag, readInteger, readOptional, readUrl } from "@maia/service";
 import { BLOB_MAX_BYTES, isLoopback } from "../limits.js";
 import type { MarksConfig } from "./marks.js";
 import type { ReachConfig } from "./reach.js";
@@ -17,6 +17,9 @@ export interface GatewayCarrierConfig {
   /** How long an answer may take, or stop in its middle. In milliseconds. */
   readonly answerMs: number;
   readonly blobMaxBytes: number;
+  /** How often the store is swept, and how old content is at least that goes. In milliseconds. */
+  readonly keepSweepMs: number;
+  readonly keepAgeMs: number;
 }
 
 /** Reads how the gateway is dialled. @throws {ConfigError} naming the variable and what to do. */
@@ -37,6 +40,8 @@ export function readGatewayCarrier(env: Env, constants: Constants): GatewayCarri
     diskMinBytes: constants.runnerDiskMin,
     answerMs: constants.streamIdleMs,
     blobMaxBytes: BLOB_MAX_BYTES,
+    keepSweepMs: readInteger(env, "MAIA_RUNNER_KEEP_SWEEP_MS", 3_600_000),
+    keepAgeMs: constants.blobGcAgeMs,
   };
 }
 

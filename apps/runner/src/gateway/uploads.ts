@@ -37,9 +37,14 @@ export class Uploads {
     this.#missing = [];
   }
 
-  /** Brings the small ones of these; the gateway asks for a large one that it does not know. @throws as above. */
+  /**
+   * Brings the small ones of these that do not stay here; the gateway asks for a large one that it does not know.
+   * @throws as above.
+   */
   async bringSmall(artifacts: readonly ArtifactFrame[]): Promise<void> {
-    for (const { sha256, sizeBytes } of artifacts) if (sizeBytes <= SMALL_BYTES) await this.#put(sha256);
+    for (const { sha256, sizeBytes, storeId } of artifacts) {
+      if (sizeBytes <= SMALL_BYTES && storeId === undefined) await this.#put(sha256);
+    }
   }
 
   async #put(sha256: string): Promise<void> {

@@ -9,6 +9,9 @@ const RESTART = 75;
 /** How long a process may take to end, whose steps all end within seconds. In milliseconds. */
 const END_MS = 120_000;
 
+/** What a runner says once it knows what to do about a signal. */
+const DIALS = "the runner dials out";
+
 /** What the API tells of a runner. */
 export interface RunnerView {
   readonly id: string;
@@ -100,7 +103,8 @@ export class Instance implements AsyncDisposable {
     }, END_MS);
     await end;
     clearTimeout(late);
-    return this.#process?.exitCode ?? null;
+    const { exitCode = null, log = "" } = this.#process ?? {};
+    return exitCode === null && !log.includes(DIALS) ? 0 : exitCode; // the signal came before it had begun
   }
 
   #ended(process: MaiaProcess): void {

@@ -18,7 +18,8 @@ export const troubles: Readonly<Record<string, Trouble>> = {
     await runner.isBusy();
     await runner.command("PAUSE");
     const from = Date.now();
-    if (chaos.random() < 0.7) await runner.is("PAUSED");
+    const isToBeQuiet = chaos.random() < 0.7 || !chaos.statuses.has("PAUSED");
+    if (isToBeQuiet) await runner.is("PAUSED");
     await chaos.rest(500, 2_500);
     chaos.pauses.push({ runnerId: runner.id, calmFrom, from, to: Date.now() });
     await runner.command("RESUME");

@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { TaskLimits } from "@maia/runner-protocol";
 import { nameProblem } from "../names.js";
-import type { KeepBytes } from "../options.js";
+import type { KeptBytes } from "../options.js";
 import type { SlotView } from "../slot-view.js";
 import { NotTaken, openGuarded, openGuardedFolder } from "./guard.js";
 import { isMime, mimeOf } from "./mime.js";
@@ -32,6 +32,7 @@ export interface CollectedArtifact {
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly mime: string;
+  readonly storeId?: string;
 }
 
 export interface CollectRequest {
@@ -39,7 +40,7 @@ export interface CollectRequest {
   readonly seen: SlotView;
   readonly host: SlotView;
   readonly limits: TaskLimits;
-  readonly keep: KeepBytes;
+  readonly keep: (bytes: () => AsyncIterable<Uint8Array>) => Promise<KeptBytes>;
   /** Told why a file was not kept. */
   readonly refuse: (line: string) => void;
   /** Ends the collection: whoever canceled the attempt does not wait for its files. */
@@ -73,10 +74,11 @@ export async function* collectArtifacts(request: CollectRequest): AsyncGenerator
       using file = openGuarded(path, host.work, limits.artifactMax);
       if (file.sizeBytes > room)
         throw new NotTaken(`would make the attempt's artifacts larger than ${limits.artifactMax} bytes in all`);
-      const { sha256, sizeBytes } = await keep(() => unless(signal, file.bytes()));
+      const { sha256, sizeBytes, storeId } = await keep(() => unless(signal, file.bytes()));
       names.add(name);
       room -= sizeBytes;
-      yield { name, sha256, sizeBytes, mime: isMime(mime) ? mime : mimeOf(name) };
+      const where = storeId === undefined ? {} : { storeId };
+      yield { name, sha256, sizeBytes, mime: isMime(mime) ? mime : mimeOf(name), ...where };
     } catch (error) {
       if (!(error instanceof NotTaken)) throw error;
       refuse(`not kept: the file ${JSON.stringify(name)} ${error.message}`);

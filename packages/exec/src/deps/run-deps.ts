@@ -64,7 +64,7 @@ export function runDeps(
   const finish = async (): Promise<void> => {
     const { set, hash, lock } = await wanted.installed;
     set.release();
-    const kept = await keep(() => once(Buffer.from(lock)));
+    const kept = await keep(() => once(Buffer.from(lock)), task);
     stream.append([
       { type: "artifact", name: "lock.json", mime: "application/json", ...kept },
       { type: "output", data: { hash } },

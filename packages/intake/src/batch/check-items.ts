@@ -12,7 +12,7 @@ import {
 import type { SchemaWorker } from "@maia/schema";
 import type { Caller } from "../context.js";
 import { FILES_MAX, type JobFile, type JobUrlFile, readFile, readUrlFile, URL_FILES_MAX } from "../job-request.js";
-import { knownFiles, type Upload } from "../prepare-job.js";
+import { knownFiles, type Upload, uploadProblems } from "../prepare-job.js";
 import type { Resolved } from "../resolve.js";
 import { itemLine } from "./items-file.js";
 import { ITEM_MAX_BYTES, type SourceRow } from "./source.js";
@@ -58,6 +58,8 @@ export class ItemChecker {
       const { files, ...item } = Reader.read(value, readItem);
       const reserved = checkParamsReserved(item.params);
       if (reserved.length > 0) return { issues: reserved, code: "RESERVED_KEY" };
+      const kept = uploadProblems(this.target, files);
+      if (kept.length > 0) return { issues: kept, code: "INVALID" };
       const known = files.length === 0 ? [] : await this.#find(files);
       const broken = checkFiles(this.target.inputSpec, known, item.urlFiles);
       return broken.length > 0 ? { issues: broken, code: "INVALID" } : { row, ...item, files: known };

@@ -2,16 +2,24 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import type { Readable } from "node:stream";
 import type { Content } from "../executor.js";
 import type { FramesAnswer, Hello, Poll, PollAnswer, Welcome } from "../gateway.js";
 import { MAX_TASK_BYTES } from "../parse-task.js";
 import { paths } from "../paths.js";
-import { ATTEMPT_TOKEN_HEADER, GENERATION_HEADER } from "../version.js";
+import { ATTEMPT_TOKEN_HEADER, GENERATION_HEADER, TRANSFER_PROBLEM_HEADER } from "../version.js";
 import { AccessToken, type IssuedToken } from "./access-token.js";
 import { type GatewayAnswer, type GatewayCall, GatewayConnection, type Reach } from "./gateway-connection.js";
 import { GatewayError, gatewayUnreachable } from "./gateway-problems.js";
 import { untilIdle } from "./idle.js";
-import { parseFramesAnswer, parsePollAnswer, parseProtocol, parseToken, parseWelcome } from "./parse-gateway.js";
+import {
+  parseFramesAnswer,
+  parsePollAnswer,
+  parseProtocol,
+  parseToken,
+  parseUnused,
+  parseWelcome,
+} from "./parse-gateway.js";
 
 export type { Reach } from "./gateway-connection.js";
 
@@ -29,6 +37,12 @@ export interface GatewayClientOptions {
 export interface HeldAttempt {
   readonly attemptId: string;
   readonly token: string;
+}
+
+/** Content of the runner's store, and how long ago it was last put. */
+export interface HeldContent {
+  readonly sha256: string;
+  readonly ageMs: number;
 }
 
 const JSON_BODY = { "content-type": "application/json" };
@@ -125,6 +139,35 @@ export class GatewayClient {
     } catch (error) {
       throw gatewayUnreachable(error);
     }
+  }
+
+  /** Which of this content of the runner's store nothing refers to any more. */
+  async findUnused(blobs: readonly HeldContent[], signal?: AbortSignal): Promise<readonly string[]> {
+    const call = { method: "POST", headers: JSON_BODY, body: JSON.stringify({ blobs }), signal } as const;
+    return parseUnused(await this.#call(paths.gatewayUnused(this.#greeted().instanceId), call));
+  }
+
+  /** Sends bytes that are waited for. `open` gives them anew where they have to be sent again. */
+  async sendTransfer(transferId: string, open: () => Readable, sizeBytes: number, signal?: AbortSignal): Promise<void> {
+    const headers = { "content-type": "application/octet-stream", "content-length": String(sizeBytes) };
+    const path = paths.gatewayTransfer(transferId);
+    await this.#call(path, () => ({ method: "PUT", headers, body: open(), signal }));
+  }
+
+  /** Bytes that somebody sends to the runner's store, as they come. */
+  async *getTransfer(transferId: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { body } = await this.#open(paths.gatewayTransfer(transferId), () => ({ method: "GET", signal }));
+    try {
+      yield* untilIdle(body, this.#answerMs);
+    } catch (error) {
+      throw gatewayUnreachable(error);
+    }
+  }
+
+  /** Says that the bytes that are waited for cannot be had, and why. */
+  async refuseTransfer(transferId: string, problem: string, signal?: AbortSignal): Promise<void> {
+    const headers = { [TRANSFER_PROBLEM_HEADER]: encodeURIComponent(problem), "content-type": "text/plain" };
+    await this.#call(paths.gatewayTransfer(transferId), { method: "PUT", headers, body: problem, signal });
   }
 
   /** Says that this process ends. */

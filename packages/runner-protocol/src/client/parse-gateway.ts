@@ -1,4 +1,4 @@
-import { isId, isInteger, isObject } from "../checks.js";
+import { isId, isInteger, isObject, isSha256 } from "../checks.js";
 import type { Command, FramesAnswer, PollAnswer, Welcome } from "../gateway.js";
 import type { IssuedToken } from "./access-token.js";
 import { GatewayError } from "./gateway-problems.js";
@@ -31,6 +31,13 @@ export function parseFramesAnswer(body: string): FramesAnswer {
   return { ackedSeq, ended };
 }
 
+/** Reads which content may be removed. */
+export function parseUnused(body: string): readonly string[] {
+  const { unused } = parse(body);
+  if (!Array.isArray(unused) || !unused.every(isSha256)) throw noGateway("a question for unused content");
+  return unused;
+}
+
 /** Reads the answer to an exchange of credentials (RFC 6749, 5.1). */
 export function parseToken(body: string): IssuedToken {
   const { access_token: text, expires_in: seconds } = parse(body);
@@ -46,7 +53,27 @@ function parseCommand(value: unknown): Command | null {
     return { id, type, attemptId, mode, token: typeof token === "string" ? token : null };
   if (type === "CONNECTIVITY" && typeof host === "string" && isInteger(port, 1))
     return { id, type, host, port, timeoutMs: isInteger(timeoutMs, 1) ? timeoutMs : null };
-  return { id, type: "UNKNOWN" };
+  return parseStoreCommand(value, id) ?? { id, type: "UNKNOWN" };
+}
+
+/** A command about the runner's own store. Null: it is none, or cannot be carried out as it stands. */
+function parseStoreCommand(value: { readonly [name: string]: unknown }, id: string): Command | null {
+  const { type, storeId, transferId, sha256, sizeBytes, start, end } = value;
+  if (!isId(storeId)) return null;
+  if (type === "SEND" && isId(transferId) && isSha256(sha256) && isInteger(sizeBytes, 1)) {
+    const isPart = isInteger(start, 0) && isInteger(end, start) && end < sizeBytes;
+    return isPart ? { id, type, storeId, transferId, sha256, sizeBytes, start, end } : null;
+  }
+  const { name, mime } = value;
+  if (type === "RECEIVE" && isId(transferId)) {
+    const text = (told: unknown) => (typeof told === "string" ? told : null);
+    return { id, type, storeId, transferId, name: text(name), mime: text(mime) };
+  }
+  const { url, wireMax, totalMs, redirectsMax, retryMs } = value;
+  const isBounded = isInteger(wireMax, 0) && isInteger(totalMs, 1) && isInteger(redirectsMax, 0);
+  if (type !== "FETCH" || typeof url !== "string" || !isBounded || !Array.isArray(retryMs)) return null;
+  const waits = retryMs.filter((wait): wait is number => isInteger(wait, 0));
+  return { id, type, storeId, url, wireMax, totalMs, redirectsMax, retryMs: waits };
 }
 
 function parse(body: string): { readonly [name: string]: unknown } {

@@ -9,6 +9,8 @@ export interface StoredAttempt {
   readonly no: number;
   readonly status: string;
   readonly reason: string | null;
+  /** JSON. */
+  readonly failure: string | null;
   readonly runnerId: string;
   readonly instanceId: string | null;
   /** When it left Maia; null: never. */
@@ -23,7 +25,7 @@ export function storedAttempts({ maia }: Chaos): StoredAttempt[] {
   using db = new DatabaseSync(path.join(maia.dataDir, "maia.db"), { readOnly: true, timeout: 5_000 });
   const rows = db
     .prepare(
-      `SELECT a."runId", a."stepKey", a."no", a."status", a."reason", a."runnerId", a."instanceId", a."handedAt", a."finishedAt",
+      `SELECT a."runId", a."stepKey", a."no", a."status", a."reason", a."failure", a."runnerId", a."instanceId", a."handedAt", a."finishedAt",
               t."name" AS "transaction", t."openedAt"
        FROM "Attempt" a JOIN "Run" r ON r."id" = a."runId"
        LEFT JOIN "StepTransaction" t ON t."runId" = a."runId" AND a."stepKey" IN ('buy', 'sell', 'undo')`,

@@ -33,6 +33,6 @@ function checkInterrupted(chaos: Chaos, attempts: readonly StoredAttempt[], paus
     if (runnerId !== pause.runnerId || handedAt === null || handedAt < pause.calmFrom || handedAt > pause.from)
       continue;
     if (status === "LOST" && finishedAt > pause.from && finishedAt < pause.to)
-      chaos.violate(`G21 ${nameOf(attempt)} was lost in a pause`);
+      chaos.violate(`G21 ${nameOf(attempt)} was lost in a pause: ${attempt.failure}`);
   }
 }

@@ -13,6 +13,7 @@ CREATE TABLE "Environment" (
     "name" TEXT NOT NULL,
     "variables" TEXT NOT NULL DEFAULT '{}',
     "defaultRunnerId" TEXT,
+    "dataResidency" TEXT NOT NULL DEFAULT 'maia',
     "createdAt" DATETIME NOT NULL,
     "updatedAt" DATETIME NOT NULL,
     CONSTRAINT "Environment_projectId_fkey" FOREIGN KEY ("projectId") REFERENCES "Project" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
@@ -69,6 +70,7 @@ CREATE TABLE "RunnerInstance" (
     "labels" TEXT NOT NULL DEFAULT '{}',
     "isolation" TEXT NOT NULL,
     "capabilities" TEXT NOT NULL DEFAULT '[]',
+    "storeId" TEXT,
     "free" INTEGER NOT NULL DEFAULT 0,
     "running" INTEGER NOT NULL DEFAULT 0,
     "load" TEXT NOT NULL DEFAULT '{}',
@@ -201,6 +203,7 @@ CREATE TABLE "JobRun" (
     "workflowVersionId" TEXT NOT NULL,
     "environmentId" TEXT NOT NULL,
     "runnerId" TEXT,
+    "dataResidency" TEXT NOT NULL DEFAULT 'maia',
     "status" TEXT NOT NULL,
     "inputJson" TEXT NOT NULL,
     "priority" INTEGER NOT NULL DEFAULT 0,
@@ -244,6 +247,7 @@ CREATE TABLE "Run" (
     "cancelReason" TEXT,
     "ownerId" TEXT NOT NULL,
     "ownerEpoch" INTEGER NOT NULL,
+    "storeId" TEXT,
     "createdAt" DATETIME NOT NULL,
     "startedAt" DATETIME,
     "finishedAt" DATETIME,
@@ -357,6 +361,15 @@ CREATE TABLE "Artifact" (
     "createdAt" DATETIME NOT NULL,
     CONSTRAINT "Artifact_runId_fkey" FOREIGN KEY ("runId") REFERENCES "Run" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
     CONSTRAINT "Artifact_attemptId_fkey" FOREIGN KEY ("attemptId") REFERENCES "Attempt" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "StoredAfar" (
+    "ownerId" TEXT NOT NULL PRIMARY KEY,
+    "storeId" TEXT NOT NULL,
+    "runnerId" TEXT NOT NULL,
+    "sha256" TEXT NOT NULL,
+    "sizeBytes" BIGINT NOT NULL
 );
 
 -- CreateTable
@@ -612,6 +625,9 @@ CREATE INDEX "Artifact_runId_id_idx" ON "Artifact"("runId", "id");
 
 -- CreateIndex
 CREATE UNIQUE INDEX "Artifact_attemptId_system_name_key" ON "Artifact"("attemptId", "system", "name");
+
+-- CreateIndex
+CREATE INDEX "StoredAfar_storeId_sha256_idx" ON "StoredAfar"("storeId", "sha256");
 
 -- CreateIndex
 CREATE INDEX "LogEvent_runId_id_idx" ON "LogEvent"("runId", "id");
