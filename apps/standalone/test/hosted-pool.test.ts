@@ -83,7 +83,7 @@ describe("the hosted pool", () => {
     expect(await client.call("GET", "/v1/runners/hosted/deployment")).toMatchObject(managed);
     const status = new MaiaProcess(["status"], { MAIA_URL: maia.url, MAIA_DATA_DIR: maia.dataDir });
     await status.ended();
-    expect(status.log).toContain("hosted   1 runners connected");
+    expect(status.log).toContain("hosted   1 runner connected");
     const [pid] = await pool();
     expect(await readFile(`/proc/${pid}/environ`, "latin1")).not.toContain("MAIA_SECRET_KEY");
     expect(await readFile(`/proc/${pid}/cmdline`, "latin1")).not.toContain("mcs_");
