@@ -86,6 +86,7 @@ describe("maia run", () => {
       writeFile(join(api.folder, "b.csv"), fresh),
       writeFile(join(api.folder, "x=y.csv"), fresh),
     ]);
+    api.on("GET /v1/projects/default/environments/default", { dataResidency: "maia" });
     api.on(`HEAD /v1/blobs/${knownHash}`, {}).on(`PUT /v1/blobs/${freshHash}`, {}, 201);
     const files = ["--file", "a.csv", "--file", "data=b.csv", "--file", "./x=y.csv"];
     expect(
