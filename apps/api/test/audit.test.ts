@@ -8,7 +8,7 @@ beforeEach(async () => {
 });
 afterEach(() => api[Symbol.asyncDispose]());
 
-const items = async (query = "") => (await api.get(`/v1/audit-events${query}`)).json.items as AuditRow[];
+const items = async (query = "") => (await api.get(`/v1/audit-events${query}`)).json.items as unknown as AuditRow[];
 
 async function deeds(): Promise<void> {
   for (const name of ["one", "two", "three"]) await api.post("/v1/projects", { name });

@@ -39,20 +39,19 @@ beforeEach(async () => {
   us = await ScriptedRunner.connect(api, runner);
 });
 
-/** So that the next poll of an instance is noted, although it brings no news. */
-const heardLongAgo = `UPDATE "RunnerInstance" SET "lastSeenAt" = ? WHERE "id" = ?`;
-
 /** Sends a poll and comes back once it waits. */
-async function parked(runner = us, body: PollBody = {}): Promise<{ readonly answer: Promise<Answer> }> {
-  const polls = async () =>
-    (await api.db.sql.get<{ seq: number }>(
-      `SELECT "heartbeatSeq" AS "seq" FROM "RunnerInstance" WHERE "id" = ?`,
-      runner.instanceId,
-    ))!.seq;
+async function parked(
+  runner = us,
+  body: PollBody = {},
+  at: Pick<TestApi, "db" | "get"> = api,
+): Promise<{ readonly answer: Promise<Answer> }> {
+  const text = `SELECT "heartbeatSeq" AS "seq" FROM "RunnerInstance" WHERE "id" = ?`;
+  const polls = async () => (await at.db.sql.get<{ seq: number }>(text, runner.instanceId))!.seq;
   const before = await polls();
-  await api.db.write(({ sql }) => sql.run(heardLongAgo, toDbTime(new Date(0)), runner.instanceId));
+  const heardLongAgo = `UPDATE "RunnerInstance" SET "lastSeenAt" = ? WHERE "id" = ?`; // so that this poll is noted
+  await at.db.write(({ sql }) => sql.run(heardLongAgo, toDbTime(new Date(0)), runner.instanceId));
   const answer = runner.poll(body);
-  while ((await polls()) === before) await api.get("/healthz");
+  while ((await polls()) === before) await at.get("/healthz");
   return { answer };
 }
 
@@ -169,12 +168,9 @@ describe("A poll that waits", () => {
       const bound = await anOffer(own, scripted, hello);
       await scripted.poll();
       await scripted.frames(bound, aLife(bound).slice(0, 2));
-      await own.db.write(({ sql }) => sql.run(heardLongAgo, toDbTime(new Date(0)), scripted.instanceId));
-      const waits = scripted.poll({ running: [bound.ref.id] });
-      const beats = `SELECT "heartbeatSeq" AS "seq" FROM "RunnerInstance"`;
-      while ((await own.db.sql.get<{ seq: number }>(beats))?.seq !== 2) await own.get("/healthz");
+      const waits = await parked(scripted, { running: [bound.ref.id] }, own);
       await own.stop();
-      expect((await waits).json).toMatchObject({ tasks: [], commands: [] });
+      expect((await waits.answer).json).toMatchObject({ tasks: [], commands: [] });
 
       const logger = createLogger({ level: "error", format: "json", name: "api" });
       await using again = await start(readConfig({ MAIA_API_PORT: "0" }), { ...own, logger, clock: () => own.now });
@@ -256,7 +252,9 @@ describe("The gateway's routes", () => {
 
   it("are all that a runner's token opens (B103)", async () => {
     const openApi = (await api.get("/v1/openapi.json")).json;
-    for (const [path, methods] of Object.entries<object>(openApi.paths)) {
+    for (const [path, methods] of Object.entries(
+      openApi.paths as Record<string, Record<string, { security?: object }>>,
+    )) {
       if (path === "/v1/gateway" || path.startsWith("/v1/gateway/")) continue;
       for (const [method, operation] of Object.entries(methods)) {
         if (operation.security) continue; // open to anyone

@@ -273,7 +273,7 @@ describe("Artifacts", () => {
     expect((await us.blob("PUT", bound, sha256Hex(bytes), bytes)).status).toBe(200);
     expect((await us.frames(bound, frames)).json).toEqual({ ackedSeq: 4, ended: true });
     const { items } = (await api.get(`/v1/runs/${bound.run.id}/artifacts`)).json;
-    const { id } = items.find(({ name }: { name: string }) => name === "report.bin");
+    const { id } = items.find(({ name }) => name === "report.bin")!;
     const content = await fetch(`${api.url}/v1/artifacts/${id}/content`, {
       headers: { Authorization: `Bearer ${api.adminKey}` },
     });

@@ -33,7 +33,7 @@ let ajv: Ajv2020;
 beforeAll(async () => {
   const { constants } = readConfig({ MAIA_RUNNER_HEARTBEAT_MS: "50" });
   api = await openTestApi({ constants });
-  doc = (await api.get("/v1/openapi.json")).json;
+  doc = (await api.get("/v1/openapi.json")).json as unknown as typeof doc;
   ids = await oneOfEach(api);
   ajv = new Ajv2020({ strict: false, allErrors: true });
   (formats as unknown as { default: (ajv: Ajv2020) => void }).default(ajv);

@@ -147,13 +147,13 @@ describe("a runner's parameters", () => {
     const env = { MAIA_RUNNER_SLOTS: "8" };
     const { id } = await aRunner(api, { name: "parameters", platform: "azure", config: { env } });
     const { items } = (await api.get(`/v1/runners/${id}/parameters`)).json;
-    const needed = items.filter((item: { needed: boolean }) => item.needed);
+    const needed = items.filter((item) => item.needed);
     expect(needed.map(({ name, value }: { name: string; value: string | null }) => [name, value])).toEqual([
       ["MAIA_GATEWAY_URL", "https://maia.example.org"],
       ["MAIA_CLIENT_ID", id],
       ["MAIA_CLIENT_SECRET", null],
     ]);
-    expect(needed[2].where).toContain("container app");
+    expect(needed[2]!.where).toContain("container app");
     const slots = items.find(({ name }: { name: string }) => name === "MAIA_RUNNER_SLOTS");
     expect(slots).toMatchObject({ needed: false, default: "4 for each core", value: "8" });
     for (const { meaning, where } of items) expect([meaning, where]).not.toContain("");

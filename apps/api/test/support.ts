@@ -8,6 +8,7 @@ import { BlobStore, type DataDir, openDataDir } from "@maia/storage";
 import { ensureAdminKey } from "../src/admin-key.js";
 import { type ApiConfig, readConfig } from "../src/config.js";
 import { start } from "../src/start.js";
+import type { Body } from "./body.js";
 
 /** What the API has logged, for tests that look at it. */
 export interface Logged {
@@ -50,8 +51,7 @@ export interface Answer {
   readonly headers: Headers;
   readonly text: string;
   /** The body as JSON; it is the test's to know what is in it. */
-  // biome-ignore lint/suspicious/noExplicitAny: tests read whatever shape they expect
-  readonly json: any;
+  readonly json: Body;
 }
 
 /** An API on a free port over a new database in a temporary folder. */

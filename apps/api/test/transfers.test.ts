@@ -49,9 +49,9 @@ interface Send {
 /** The command that the runner gets once somebody asks. */
 async function asked(): Promise<Send> {
   for (;;) {
-    const { commands } = (await us.poll()).json as { commands: (Send & { type: string })[] };
+    const { commands } = (await us.poll()).json;
     const send = commands.find(({ type }) => type === "SEND");
-    if (send) return send;
+    if (send) return send as unknown as Send;
   }
 }
 
@@ -191,7 +191,7 @@ describe("A file in a request for a job whose data stays at its runner", () => {
     form.append("files", new Blob([file]), "a.txt");
     const job = api.request("POST", "/v1/jobs", { body: form });
     for (;;) {
-      const { commands } = (await us.poll()).json as { commands: { id: string; type: string; transferId: string }[] };
+      const { commands } = (await us.poll()).json;
       const receive = commands.find(({ type }) => type === "RECEIVE");
       if (!receive) continue;
       const headers = { "Maia-Generation": String(us.generation) };
@@ -255,8 +255,8 @@ describe("The frames of an attempt whose data stays at its runner", () => {
     const { items } = (await api.get(`/v1/runs/${attempt.run.id}/artifacts`)).json;
     const location = { residency: "runner", runnerId: runner.id, runnerName: "eu-1" };
     expect(items.find(({ name }: { name: string }) => name === "a.txt")).toMatchObject({ location });
-    const own = items.find(({ name }: { name: string }) => name === "input.json");
-    expect(own.location).toEqual({ residency: "maia" });
+    const own = items.find(({ name }) => name === "input.json");
+    expect(own?.location).toEqual({ residency: "maia" });
   });
 
   it("are refused where they name another store, or none; and so are the bytes (F79)", async () => {

@@ -178,7 +178,7 @@ describe("the difference of two versions", () => {
     await put("one\n2\n", "", { env: { A: "1", C: "3" }, description: "More" });
     const { json } = await api.get(`${at}/versions/2/diff`);
     expect(json).toMatchObject({ workflow: "hello", from: { version: 1 }, to: { version: 2 }, same: false });
-    const patch = json.changes.find(({ pointer }: { pointer: string }) => pointer === "/steps/0/script").patch;
+    const patch = json.changes.find(({ pointer }) => pointer === "/steps/0/script")!.patch!;
     expect(applyPatch("one\ntwo\n", patch)).toBe("one\n2\n");
     expect(json.changes).toEqual([
       { op: "replace", pointer: "/description", from: "", to: "More" },
@@ -194,11 +194,7 @@ describe("the difference of two versions", () => {
     await put("3", "?publish=false");
     const from = async (n: number, query = "") => {
       const { json } = await api.get(`${at}/versions/${n}/diff${query}`);
-      return [
-        json.from?.version,
-        json.same,
-        json.changes.map(({ op, from, to }: { [k: string]: string }) => [op, from, to]),
-      ];
+      return [json.from?.version, json.same, json.changes.map(({ op, from, to }) => [op, from, to])];
     };
     expect(await from(2)).toEqual([1, false, [["replace", "1", "2"]]]);
     expect(await from(1, "?against=2")).toEqual([2, false, [["replace", "2", "1"]]]);

@@ -32,9 +32,12 @@ export function project(): Option {
   return new Option("--project <project>", "project, by name or id");
 }
 
-export function limit(): Option {
-  return new Option("--limit <number>", "at most so many").default("25");
+export function limit(fallback = "25"): Option {
+  return new Option("--limit <number>", "at most so many").default(fallback);
 }
+
+/** For lists of what people have made one by one, of which they look for a certain one. */
+export const ALL = "1000";
 
 export function order(): Option {
   return new Option("--order <order>", "desc is the newest, or the last letter, first").choices(["asc", "desc"]);

@@ -1,13 +1,13 @@
 import type { Command } from "commander";
 import type { EnvironmentFlags, ListPlacesFlags, SetEnvironmentFlags } from "./commands/projects.js";
 import type { CommonFlags, Context } from "./context.js";
-import { type Act, collect, limit, project } from "./flags.js";
+import { type Act, ALL, collect, limit, project } from "./flags.js";
 
 /** `maia projects …` and `maia environments …`. */
 export function addProjectCommands(program: Command, context: Context, act: Act): void {
   const load = () => import("./commands/projects.js");
   const projects = program.command("projects").description("what keys and allow lists speak of: list and make them");
-  const list = projects.command("list").description("those that the key may read, newest first").addOption(limit());
+  const list = projects.command("list").description("those that the key may read, newest first").addOption(limit(ALL));
   act(list, async (flags: ListPlacesFlags) => (await load()).listProjects(context, flags));
   const create = projects.command("create <name>").description("make one, with an environment `default`");
   act(create, async (flags: CommonFlags, name: string) => (await load()).createProject(context, name, flags));
@@ -19,7 +19,7 @@ export function addProjectCommands(program: Command, context: Context, act: Act)
     .command("list")
     .description("those of a project, newest first, with their default runners")
     .addOption(project())
-    .addOption(limit());
+    .addOption(limit(ALL));
   act(each, async (flags: ListPlacesFlags & EnvironmentFlags) => (await load()).listEnvironments(context, flags));
   const show = environments.command("show <environment>").description("its variables").addOption(project());
   act(show, async (flags: EnvironmentFlags, ref: string) => (await load()).showEnvironment(context, ref, flags));

@@ -4,7 +4,7 @@ import type { CreateFlags } from "./commands/runner-create.js";
 import type { SetFlags } from "./commands/runner-settings.js";
 import type { CommandFlags, CredentialFlags, ListFlags, RemoveFlags } from "./commands/runners.js";
 import type { CommonFlags, Context } from "./context.js";
-import { type Act, collect, limit } from "./flags.js";
+import { type Act, ALL, collect, limit } from "./flags.js";
 
 const PLATFORMS = ["aws", "azure", "gcp", "snowflake", "kubernetes", "self_managed"];
 
@@ -14,7 +14,7 @@ export function addRunnerCommands(program: Command, context: Context, act: Act):
   const allowing = () => import("./commands/runner-allow.js");
   const settings = () => import("./commands/runner-settings.js");
   const runners = program.command("runners").description("where steps run: make, watch and command runners");
-  const list = runners.command("list").description("the runners and what they are doing").addOption(limit());
+  const list = runners.command("list").description("the runners and what they are doing").addOption(limit(ALL));
   act(list, async (flags: ListFlags) => (await load()).listRunners(context, flags));
   const show = runners.command("show <runner>").description("one of them, by name or id");
   act(show, async (flags: CommonFlags, ref: string) => (await load()).showRunner(context, ref, flags));

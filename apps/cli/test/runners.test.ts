@@ -81,6 +81,14 @@ describe("maia runners", () => {
     expect((await json("show", "stream")).restricted).toBe(false);
   });
 
+  it("lists all of a fleet, the hosted runner too, however many were made since (F2)", async () => {
+    for (let no = 1; no <= 26; no++) await post("/v1/runners", { name: `fleet-${no}`, platform: "aws" });
+    const listed = (await json("list")).map(({ name }: { name: string }) => name);
+    expect(listed).toContain("hosted");
+    expect(listed.length).toBeGreaterThan(26);
+    expect(await json("list", "--limit", "2")).toHaveLength(2);
+  });
+
   it("changes what is named, and says what that does not do (F29, F31, F103, F104)", async () => {
     await runners("create", "moving", "--platform", "kubernetes", "--env", "TZ=UTC");
     const changed = await runners("set", "moving", "--track", "stable", "--auto-update", "--cpu", "2");

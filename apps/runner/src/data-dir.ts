@@ -60,7 +60,12 @@ async function lockFolder(root: string): Promise<Disposable> {
     );
   }
   const locked = database;
-  await writeFile(owner, `${process.pid}\n`);
+  try {
+    await writeFile(owner, `${process.pid}\n`);
+  } catch (error) {
+    locked.close();
+    throw unusable(root, (error as Error).message);
+  }
   return { [Symbol.dispose]: () => locked.close() };
 }
 

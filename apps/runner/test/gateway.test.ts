@@ -362,7 +362,7 @@ describe("a runner that dials out", () => {
     const runner = home.start(gateway.url, { MAIA_RUNNER_DISK_MIN: String(2 ** 50) });
     gateway.offer(aTask());
     await until("it polled some times", () => gateway.polls.length >= 3);
-    expect(gateway.polls.every(({ free }) => free === 0)).toBe(true);
+    expect(gateway.polls.every(({ free, accepting }) => free === 0 && accepting === false)).toBe(true);
     expect(runner.said()).toMatch(/the disk has too little room.*"leastMiB":1073741824/);
   });
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import type { Frame, Task } from "@maia/runner-protocol";
@@ -76,6 +76,11 @@ describe("a runner's process", () => {
     await expect(home.start()).rejects.toThrow(
       /data directory .* cannot be used: .*lock: .*not a database.* Set MAIA_RUN/,
     );
+  });
+
+  it("does not start where it cannot say that the folder is its own", async () => {
+    await mkdir(join(home.dir, "owner"));
+    await expect(home.start()).rejects.toThrow(/data directory .* cannot be used: .*owner.* Set MAIA_RUNNER_DATA_DIR/);
   });
 
   it("does not start where the file system takes no folders, and says so", async () => {

@@ -85,7 +85,6 @@ class GatewayCarrier implements Carrier {
     this.#tasks = new Tasks({
       ...common,
       slots,
-      disk: new DiskRoom({ dir: deps.unconfirmedDir, leastBytes: config.diskMinBytes, logger }),
       reports: this.#reports,
       blobMaxBytes: config.blobMaxBytes,
       limit: pLimit(FETCHES),
@@ -112,7 +111,10 @@ class GatewayCarrier implements Carrier {
       tasks: this.#tasks,
       hello: helloOf(deps),
       load: () => this.#meter.read(),
-      marks: new Marks(config.marks),
+      marks: new Marks(
+        config.marks,
+        new DiskRoom({ dir: deps.unconfirmedDir, leastBytes: config.diskMinBytes, logger }),
+      ),
       isStopping: () => attempts.isStopping,
       onFirstContact: () => this.#firstContact.resolve(),
       onRejected: (error) => this.#onRejected(error),

@@ -7,10 +7,14 @@ export interface MarksConfig {
 }
 
 export class Marks {
-  constructor(private readonly config: MarksConfig) {}
+  constructor(
+    private readonly config: MarksConfig,
+    private readonly disk: { readonly isThere: boolean } = { isThere: true },
+  ) {}
 
-  /** What is above its mark, or null. */
-  exceededBy({ cpu = 0, memoryBytes = 0, memoryTotalBytes = 0 }: Load): "cpu" | "memory" | null {
+  /** What is above its mark, or on the disk below it; null: nothing is. */
+  exceededBy({ cpu = 0, memoryBytes = 0, memoryTotalBytes = 0 }: Load): "cpu" | "memory" | "disk" | null {
+    if (!this.disk.isThere) return "disk";
     if (cpu * 100 > this.config.cpu) return "cpu";
     return memoryBytes * 100 > memoryTotalBytes * this.config.memory ? "memory" : null;
   }

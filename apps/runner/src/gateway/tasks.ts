@@ -12,7 +12,6 @@ import { GatewayError, type HeldAttempt } from "@maia/runner-protocol/client";
 import type { Logger } from "@maia/service";
 import type { Attempts } from "../attempts/attempts.js";
 import { type ContentDeps, ContentError, fetchContent } from "./content.js";
-import type { DiskRoom } from "./disk-room.js";
 import type { Reports } from "./reports.js";
 import type { Unconfirmed } from "./unconfirmed.js";
 
@@ -21,7 +20,6 @@ export interface TasksDeps extends ContentDeps {
   readonly reports: Reports;
   readonly unconfirmed: Unconfirmed;
   readonly slots: number;
-  readonly disk: DiskRoom;
   readonly logger: Logger;
   /** False: no such task is started, whatever comes. */
   readonly isOpen: (isOfTransaction: boolean) => boolean;
@@ -44,8 +42,7 @@ export class Tasks {
 
   /** Room for so many more. */
   get free(): number {
-    const { attempts, slots, disk } = this.deps;
-    if (!disk.isThere) return 0;
+    const { attempts, slots } = this.deps;
     const coming = this.coming().filter((attemptId) => !attempts.isRunning(attemptId)); // while one is begun, it is both
     return Math.max(0, slots - attempts.running - coming.length);
   }
