@@ -43,13 +43,16 @@ export interface ChaosReport {
   readonly violations: readonly string[];
 }
 
-/** Short constants, so that what waits for somebody who is gone waits seconds; the windows outlast a restart on a busy machine. */
+/**
+ * Short constants, so that what waits for somebody who is gone waits seconds. The window outlasts a restart of the API, unless
+ * the machine is overloaded, and is over before the next engine is killed: each watches the silence of runners anew.
+ */
 const SHORT = {
   MAIA_LEASE_TTL_MS: "3000",
   MAIA_LEASE_RENEW_MS: "500",
   MAIA_RUNNER_HEARTBEAT_MS: "500",
   MAIA_RUNNER_UNKNOWN_MS: "2500",
-  MAIA_RUNNER_RECONNECT_WINDOW_MS: "40000",
+  MAIA_RUNNER_RECONNECT_WINDOW_MS: "15000",
   MAIA_TOKEN_TTL_MS: "5000",
   MAIA_MAX_ATTEMPTS_LOST: "1000",
 };
