@@ -21,6 +21,7 @@ export * from "./events.js";
 export * from "./fleet.js";
 export * from "./forks.js";
 export * from "./gateways.js";
+export * from "./hellos.js";
 export * from "./hosted-pool.js";
 export * from "./idempotency.js";
 export * from "./input-files.js";
