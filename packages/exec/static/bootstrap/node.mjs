@@ -59,8 +59,13 @@ function tellOtherEnds(current) {
   });
 }
 
+/** Nothing may be thrown here: it would end the process in the middle of telling why it ends. */
 function tellError(task, error) {
-  fs.writeFileSync(task.errorPath, JSON.stringify(error));
+  try {
+    fs.writeFileSync(task.errorPath, JSON.stringify(error));
+  } catch (problem) {
+    console.error(problem.message);
+  }
 }
 
 function describe(error) {
