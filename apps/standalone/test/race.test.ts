@@ -1,6 +1,7 @@
 import { expect, it } from "@jest/globals";
 import type { Run } from "./support/client.ts";
 import { Deployment } from "./support/deployments.ts";
+import { freeze } from "./support/freeze.ts";
 import { eventually } from "./support/processes.ts";
 import { Sink } from "./support/sink.ts";
 
@@ -54,12 +55,11 @@ it("lets an engine that was stopped for longer than its lease change nothing whe
   });
   const job = await client.submit("slow");
   await eventually("the first step runs", async () => sink.entries.length > 0);
-  const stopped = maia.part("engine");
-  stopped.signal("SIGSTOP");
+  await freeze(maia, "engine");
   maia.spawn("engine-2");
   const run = await client.finished(job.id);
   const before = await client.events(run.id);
-  stopped.signal("SIGCONT");
+  maia.part("engine").signal("SIGCONT");
   const next = await client.submit("slow");
   expect((await client.finished(next.id)).status).toBe("SUCCEEDED");
 

@@ -3,6 +3,7 @@ import path from "node:path";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import type { Attempt } from "./support/client.ts";
 import { Deployment, type Shape } from "./support/deployments.ts";
+import { freeze } from "./support/freeze.ts";
 import { Gate } from "./support/gate.ts";
 import { processesMarked } from "./support/marked-processes.ts";
 import { eventually, MaiaProcess } from "./support/processes.ts";
@@ -329,7 +330,7 @@ describe("an engine", () => {
     await eventually("the step waits", async () => gate.isReached);
     maia.spawn("engine-2");
     await eventually("the other is there", async () => maia.part("engine-2").log.includes("steps run as"));
-    maia.part("engine").signal("SIGSTOP");
+    await freeze(maia, "engine");
     await eventually("the other takes over", async () => maia.part("engine-2").log.includes("adopted runs"));
     gate.open();
     const run = await maia.client.finished(id);

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { describe, expect, it, jest } from "@jest/globals";
 import type { Client, Run } from "../support/client.ts";
 import { Deployment } from "../support/deployments.ts";
+import { freeze } from "../support/freeze.ts";
 import { aMarkedStep } from "../support/marked-steps.ts";
 import { eventually } from "../support/processes.ts";
 import { Sink } from "../support/sink.ts";
@@ -37,7 +38,7 @@ describe("an engine that stands still while its runner works and another engine 
     await using sink = await Sink.open();
     const { maia, id } = await twoEngines(sink, 1_000);
     await using _ = maia;
-    maia.part("engine").signal("SIGSTOP");
+    await freeze(maia, "engine");
     const run = await maia.client.finished(id);
     const before = await maia.client.events(run.id);
     maia.part("engine").signal("SIGCONT");
@@ -54,7 +55,7 @@ describe("an engine that stands still while its runner works and another engine 
     const { maia, id } = await twoEngines(sink, 2_500);
     await using _ = maia;
     for (let round = 0; round < 2; round++) {
-      maia.part("engine").signal("SIGSTOP");
+      await freeze(maia, "engine");
       await wait(LEASE_MS / 2);
       maia.part("engine").signal("SIGCONT");
       await wait(300);
