@@ -1,4 +1,5 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
+import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import type { Attempt } from "./support/client.ts";
@@ -32,17 +33,14 @@ async function maiaWith(env: Record<string, string>, shape: Shape = "local"): Pr
   credentials = { MAIA_CLIENT_ID: body.credentials.clientId, MAIA_CLIENT_SECRET: body.credentials.clientSecret };
 }
 
-function dial(env: Record<string, string> = {}, folder = "far"): MaiaProcess {
-  return stack.use(
-    new MaiaProcess(["runner"], {
-      MAIA_GATEWAY_URL: maia.url,
-      MAIA_RUNNER_DATA_DIR: path.join(maia.dataDir, "..", folder),
-      MAIA_RUNNER_CPU_MARK: "100",
-      MAIA_RUNNER_MEMORY_MARK: "100",
-      ...credentials,
-      ...env,
-    }),
-  );
+function dial(env: Record<string, string> = {}, folder = "far", within: readonly string[] = []): MaiaProcess {
+  const settings = {
+    MAIA_GATEWAY_URL: maia.url,
+    MAIA_RUNNER_DATA_DIR: path.join(maia.dataDir, "..", folder),
+    MAIA_RUNNER_CPU_MARK: "100",
+    MAIA_RUNNER_MEMORY_MARK: "100",
+  };
+  return stack.use(new MaiaProcess(["runner"], { ...settings, ...credentials, ...env }, within));
 }
 
 interface View {
@@ -64,7 +62,7 @@ async function command(command: string): Promise<void> {
   expect({ status, body }).toMatchObject({ status: 202 });
 }
 
-const submit = (workflow: string) => maia.client.submit(workflow, { runner: "far" });
+const submit = (workflow: string, more: object = {}) => maia.client.submit(workflow, { runner: "far", ...more });
 const busy = () => eventually("the runner works", async () => (await view()).inFlight > 0);
 
 async function sleeper(seconds: number, more: Record<string, unknown> = {}): Promise<string> {
@@ -315,6 +313,34 @@ describe("a runner that is removed with work in hand", () => {
     ]);
     await eventually("the step is gone", async () => (await processesMarked(mark)).length === 0);
     expect(runner.log).toContain("refuses MAIA_CLIENT_SECRET");
+  });
+});
+
+describe("a runner whose disk has no room for a file of its task", () => {
+  it("gives the attempt up once it has waited for as long as it may, and says why (G13, F39)", async () => {
+    await maiaWith({ MAIA_RUNNER_RECONNECT_WINDOW_MS: "2000", MAIA_MAX_ATTEMPTS_LOST: "1" });
+    const disk = path.join(maia.dataDir, "..", "small");
+    await mkdir(disk);
+    const mount = `mount -t tmpfs -o size=8m tmpfs "$0" && exec unshare --user --map-user=1000 "$@"`;
+    const small = { MAIA_RUNNER_DISK_MIN: "0", MAIA_ISOLATION: "process-group" };
+    dial(small, "small", ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, disk]);
+    const inputSpec = { version: 2, filesInput: { uploadFiles: { required: true } } };
+    await maia.client.apply({
+      name: "large",
+      inputSpec,
+      steps: [{ key: "only", script: "export default () => ({});" }],
+    });
+    const bytes = "x".repeat(12 * 1_024 * 1_024);
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    const headers = { authorization: `Bearer ${maia.client.key}` };
+    await fetch(`${maia.url}/v1/blobs/${sha256}`, { method: "PUT", headers, body: bytes });
+    const { id } = await submit("large", { files: [{ name: "large.txt", sha256 }] });
+    const run = await maia.client.finished(id);
+    const ends = run.steps[0]!.attempts.map(({ status, failure }) => [status, failure?.code, failure?.message]);
+    expect(run.status).toBe("FAILED");
+    expect(new Set(ends.map(String))).toEqual(
+      new Set([`LOST,RUNNER_LOST,the runner's disk has no room for content of the task, up to ${bytes.length} bytes`]),
+    );
   });
 });
 

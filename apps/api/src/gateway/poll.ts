@@ -10,6 +10,7 @@ import {
   takeCommand,
 } from "@maia/db";
 import { type JsonObject, MaiaError } from "@maia/domain";
+import type { Constants } from "@maia/service";
 import type { Call } from "../http/route.js";
 import type { Of } from "../http/shapes.js";
 import { admitInstance, refusedNow, type Speaker, speakerOf, superseded } from "./admission.js";
@@ -84,15 +85,17 @@ interface Arrival {
   readonly instance: InstanceState;
 }
 
-/** A part of a heartbeat: so often a poll is noted that brings no news. */
-const NOTED = 1 / 3;
+/** So often a poll is noted that brings no news, in milliseconds: an instance that waits in the next one must not look silent. */
+function notedEveryMs({ runnerHeartbeatMs, runnerUnknownMs }: Constants): number {
+  return Math.min(runnerHeartbeatMs / 3, (runnerUnknownMs - runnerHeartbeatMs) / 2);
+}
 
 /** Takes in what the poll says, and what there is for it: in one write, and in none where neither is anything new. */
 async function arrive(call: PollCall, speaker: Speaker, rules: HandOverRules): Promise<Arrival> {
   const { db, clock, config } = call.context;
   const { body } = call;
   const instance = await admitLive(db.sql, call, speaker);
-  const everyMs = config.constants.runnerHeartbeatMs * NOTED;
+  const everyMs = notedEveryMs(config.constants);
   const isNews = (body.gotCommands?.length ?? 0) + (body.results?.length ?? 0) > 0;
   if (
     isNews ||

@@ -10,8 +10,9 @@ import {
 } from "@maia/runner-protocol";
 import { GatewayError, type HeldAttempt } from "@maia/runner-protocol/client";
 import type { Logger } from "@maia/service";
+import { type KillReason, lostExit } from "../attempts/attempt.js";
 import type { Attempts } from "../attempts/attempts.js";
-import { type ContentDeps, ContentError, fetchContent } from "./content.js";
+import { type ContentDeps, ContentError, fetchContent, NoRoomError } from "./content.js";
 import type { Reports } from "./reports.js";
 import type { Unconfirmed } from "./unconfirmed.js";
 
@@ -97,6 +98,7 @@ export class Tasks {
     this.#coming.set(attemptId, coming);
     void this.#start(value, held, coming)
       .catch((error: unknown) => this.#onFailure(held, error))
+      .catch((error: unknown) => logger.error("a task that was not started could not be noted", { attemptId, error }))
       .finally(() => {
         this.#coming.delete(attemptId);
       });
@@ -131,7 +133,8 @@ export class Tasks {
     if (reason === "SUPERSEDED") return onSuperseded();
     logger.warn("a task was not started", { attemptId, reason, error: (error as Error).message });
     if (reason === "REFUSED") await attempts.refuse(attemptId, spawnFailed(error as Error));
-    if (reason === "REFUSED" || reason === "ATTEMPT_LOST") {
+    if (reason === "NO_ROOM") await attempts.refuse(attemptId, lostExit(0, lostFor(error as Error)));
+    if (reason !== "LATER") {
       await unconfirmed.add(held);
       reports.begin(held, false);
       this.#got.add(attemptId);
@@ -139,7 +142,7 @@ export class Tasks {
   }
 }
 
-type Reason = "SUPERSEDED" | "REFUSED" | "ATTEMPT_LOST" | "LATER";
+type Reason = "SUPERSEDED" | "REFUSED" | "NO_ROOM" | "ATTEMPT_LOST" | "LATER";
 
 const REASONS: { readonly [code in ExecutorErrorCode]?: Reason } = {
   ATTEMPT_LOST: "ATTEMPT_LOST",
@@ -150,7 +153,12 @@ const REASONS: { readonly [code in ExecutorErrorCode]?: Reason } = {
 function reasonOf(error: unknown): Reason {
   if (error instanceof GatewayError) return error.code === "SUPERSEDED" ? "SUPERSEDED" : "LATER";
   if (error instanceof ExecutorError) return REASONS[error.code] ?? "LATER";
+  if (error instanceof NoRoomError) return "NO_ROOM";
   return error instanceof ContentError || (error as Error).name === "ProtocolError" ? "REFUSED" : "LATER";
+}
+
+function lostFor({ message }: Error): KillReason {
+  return { code: "RUNNER_LOST", message };
 }
 
 /** The end of a task that cannot be carried out here as it stands. */

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { appendFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -91,15 +92,23 @@ export async function temporaryFolder(name: string): Promise<{ path: string } & 
   };
 }
 
-/** A port of loopback that nobody uses right now. */
+/** Ports that the system gives to nobody who asks for any: what is free there stays so until the process listens. */
+const PORTS = { from: 10_000, count: 20_000 } as const;
+
+/** A port of loopback that nobody uses, and that others are unlikely to draw as well before it is used. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
+  for (;;) {
+    const port = PORTS.from + randomInt(PORTS.count);
+    const server = createServer().listen(port, "127.0.0.1");
+    const isFree = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 /** Waits for a condition, asking every few milliseconds. @throws when it does not hold in time. */
