@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { userInfo } from "node:os";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { Deployment, type Shape } from "./support/deployments.ts";
@@ -9,6 +10,7 @@ import { Deployment, type Shape } from "./support/deployments.ts";
  */
 const THIEF = `
 import { existsSync, opendirSync, readFileSync, readdirSync, readlinkSync, statSync } from "node:fs";
+import { userInfo } from "node:os";
 import path from "node:path";
 
 const found = [];
@@ -49,6 +51,9 @@ export default async function (ctx) {
   return { found, level: process.env.MAIA_ATTEMPT_ID ? "known" : "unknown", names: Object.keys(process.env).sort() };
 }`;
 
+/** Where whoever runs Maia keeps keys of his own, whatever the environment calls his home. */
+const KEYS = path.join(userInfo().homedir, ".ssh");
+
 describe.each<Shape>(["local", "runner"])("at sandbox, %s", (shape) => {
   it("a step that does its best reads nothing of Maia, of its runner or of another run (G30)", async () => {
     await using maia = await Deployment.start(shape, { MAIA_ISOLATION: "sandbox" });
@@ -67,7 +72,7 @@ describe.each<Shape>(["local", "runner"])("at sandbox, %s", (shape) => {
       ],
     });
     const victim = await client.submit("victim", { params: { secret: canaries[0] } });
-    const paths = [dataDir, path.join(dataDir, "maia.db"), path.dirname(dataDir), "/root/.ssh", "/etc/shadow", "/home"];
+    const paths = [dataDir, path.join(dataDir, "maia.db"), path.dirname(dataDir), KEYS, "/etc/shadow", "/home"];
     await client.apply({
       name: "thief",
       env: { CANARIES: canaries.join(",") },
