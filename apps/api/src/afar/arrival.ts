@@ -1,10 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { type InstanceRef, readCommand, readInstance, type Sql } from "@maia/db";
+import { type InstanceRef, readInstance, type Sql } from "@maia/db";
 import type { ApiContext } from "../context.js";
 import type { Arrival, Transfer } from "../gateway/transfers.js";
-
-/** How often we look although nobody has rung. In milliseconds. */
-const LOOK_EVERY_MS = 250;
+import { LOOK_EVERY_MS, pause } from "../runners/command-outcome.js";
 
 /** A process of a runner: the instance, and which of its lives. */
 export type Process = Pick<InstanceRef, "id" | "generation">;
@@ -37,29 +34,4 @@ export async function arrivalWithin(
 async function isAlive(sql: Sql, { id, generation }: Process): Promise<boolean> {
   const now = await readInstance(sql, id);
   return now?.generation === generation && now.silentAt === null && now.stoppedAt === null;
-}
-
-/** Waits, unless the signal aborts first. */
-async function pause(ms: number, signal: AbortSignal): Promise<null> {
-  return sleep(Math.max(0, ms), null, { signal }).catch(() => null); // ended early, on purpose
-}
-
-/** What came of a command of a runner within so long, as JSON; null: nothing did. */
-export async function resultWithin(
-  { db }: ApiContext,
-  commandId: string,
-  withinMs: number,
-  stopping: AbortSignal,
-): Promise<string | null> {
-  const until = performance.now() + withinMs;
-  for (const bell = db.bell("engine"); performance.now() < until && !stopping.aborted; ) {
-    const over = new AbortController();
-    const either = AbortSignal.any([over.signal, stopping]);
-    const rung = bell.next(either); // listen before looking
-    const found = await readCommand(db.sql, commandId);
-    if (!found?.finishedAt) await Promise.race([rung, pause(LOOK_EVERY_MS, either)]);
-    over.abort();
-    if (found?.finishedAt) return found.result;
-  }
-  return null;
 }

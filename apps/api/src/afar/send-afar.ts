@@ -6,7 +6,8 @@ import { chooseKeeper, MaiaError } from "@maia/domain";
 import type { Upload } from "@maia/intake";
 import type { ApiContext } from "../context.js";
 import type { UploadedPart } from "../http/multipart.js";
-import { arrivalWithin, type Process, resultWithin } from "./arrival.js";
+import { outcomeWithin } from "../runners/command-outcome.js";
+import { arrivalWithin, type Process } from "./arrival.js";
 
 /** The instance that takes the files of a request into its store. */
 export interface Keeper {
@@ -56,8 +57,8 @@ export async function sendAfar(
     res.writeHead(200, { "Content-Type": "application/octet-stream" });
     await pipeline(bytes, (source: Readable) => digest.through(source), res, { signal: ended });
     transfer.succeed();
-    const text = await resultWithin(context, commandId, streamIdleMs, ended);
-    return { name, ...takenAs(text, digest), keptBy: { storeId, runnerId } };
+    const outcome = await outcomeWithin(context, commandId, streamIdleMs, ended);
+    return { name, ...takenAs(outcome?.result ?? null, digest), keptBy: { storeId, runnerId } };
   } finally {
     await db.write((tx) => forgetCommand(tx, commandId));
   }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import {
   createRunnerCommand,
   dropCommand,
@@ -6,7 +5,6 @@ import {
   type LiveInstance,
   liveInstances,
   type RunnerRow,
-  readCommand,
   viewRunner,
 } from "@maia/db";
 import { MaiaError, runnerStatus } from "@maia/domain";
@@ -14,6 +12,7 @@ import { type ConnectionResult, refuseTestTarget, testConnection } from "@maia/o
 import { HttpProblem } from "../http/problems.js";
 import type { Call } from "../http/route.js";
 import { retryAfter } from "../rate-limit.js";
+import { outcomeWithin } from "./command-outcome.js";
 import { noted } from "./noted.js";
 
 /** How often somebody may have connections tried per minute: this is a test, and no scanner. */
@@ -21,8 +20,6 @@ export const TESTS_PER_MINUTE = 30;
 
 /** How much longer than the test itself we wait for its result to come back, in milliseconds. */
 const MARGIN_MS = 4_000;
-/** How often we look although nobody has rung. */
-const LOOK_EVERY_MS = 250;
 
 /** What the oldest runners say nothing of. */
 const CAPABILITY = "connectivity";
@@ -76,20 +73,11 @@ async function testAfar(
   const { db, stopping } = context;
   const command = { runnerId, instanceId, type: "CONNECTIVITY" as const, data: { ...data } };
   const commandId = await db.write((tx) => createRunnerCommand(tx, command, now));
-  const until = performance.now() + data.timeoutMs + MARGIN_MS;
-  for (const bell = db.bell("engine"); performance.now() < until && !stopping.aborted; ) {
-    const over = new AbortController();
-    const rung = bell.next(AbortSignal.any([over.signal, stopping])); // listen before looking
-    const found = await readCommand(db.sql, commandId);
-    if (found?.finishedAt) {
-      over.abort();
-      return resultOf(found.result, data);
-    }
-    await Promise.race([rung, sleep(LOOK_EVERY_MS, undefined, { signal: over.signal }).catch(() => {})]);
-    over.abort();
-  }
+  const withinMs = data.timeoutMs + MARGIN_MS;
+  const outcome = await outcomeWithin(context, commandId, withinMs, stopping);
+  if (outcome) return resultOf(outcome.result, data);
   await db.write((tx) => dropCommand(tx, commandId, context.clock()));
-  const detail = `the runner has said nothing within ${data.timeoutMs + MARGIN_MS} ms`;
+  const detail = `the runner has said nothing within ${withinMs} ms`;
   return { result: "TIMEOUT", host: data.host, port: data.port, detail };
 }
 
